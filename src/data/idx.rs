@@ -1,0 +1,283 @@
+//! The IDX format, in which MNIST has always been published.
+//!
+//! A file is a header of big-endian 32-bit numbers and then one byte a value, nothing else:
+//!
+//! ```text
+//! images   0x00000803  count  rows  columns   count x rows x columns pixels
+//! labels   0x00000801  count                  count labels
+//! ```
+//!
+//! The magic number says what follows: `08` is "unsigned bytes", the last digit is the number of
+//! dimensions. A data set is four such files, often gzipped. A header is a promise and not to be
+//! trusted: what it promises is compared with the file's length before any memory is asked for.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+
+use super::{Dataset, SIDE, Split};
+use crate::{Error, Result};
+
+/// The names of the four files, in the order in which this crate writes and digests them.
+pub const FILES: [&str; 4] = [
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+];
+
+/// More images than any published set of this shape has (MNIST8M: 8.1 million).
+const MOST_IMAGES: u32 = 10_000_000;
+
+/// What every gzip file starts with, whatever its name.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// Deflate cannot pack more than this many bytes into one.
+const DEFLATE_LIMIT: u64 = 1032;
+
+/// Reads the four files in `folder`, each raw or gzipped, in either spelling of their names
+/// (`train-images-idx3-ubyte` or `train-images.idx3-ubyte`).
+pub fn read_folder(folder: &Path) -> Result<Dataset> {
+    let kind = fs::metadata(folder).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::input(folder.display(), "there is no such folder")
+            .hint("a data source is `auto`, `mnist`, `synthetic` or a folder that holds IDX files"),
+        _ => Error::failed(folder.display(), error),
+    })?;
+    if !kind.is_dir() {
+        return Err(Error::input(folder.display(), "this is not a folder")
+            .hint("give the folder that holds the four IDX files"));
+    }
+    // All four must be there before the first is read.
+    let [train_images, train_labels, test_images, test_labels] = FILES.map(|f| find(folder, f));
+    let (train_images, train_labels) = (train_images?, train_labels?);
+    let (test_images, test_labels) = (test_images?, test_labels?);
+    Ok(Dataset {
+        train: read_split(&train_images, &train_labels)?,
+        test: read_split(&test_images, &test_labels)?,
+        name: format!("IDX files in {}", folder.display()),
+    })
+}
+
+/// Writes the four files, raw, into `folder`, which is made if need be.
+///
+/// Each file appears whole or not at all: it is written under another name, flushed to the disk
+/// and then renamed.
+pub fn write_folder(folder: &Path, dataset: &Dataset) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    for part in parts(dataset) {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(&part.header)?;
+        file.write_all(part.body)?;
+        file.as_file().sync_all()?;
+        file.persist(folder.join(part.file))?;
+    }
+    Ok(())
+}
+
+/// One of the four files, as it would be on disk: `header`, then `body`.
+pub struct Part<'a> {
+    /// The file's name, one of [`FILES`].
+    pub file: &'static str,
+    /// Magic number and dimensions.
+    pub header: Vec<u8>,
+    /// One byte a value.
+    pub body: &'a [u8],
+}
+
+/// A data set as its four files, in the order of [`FILES`].
+pub fn parts(dataset: &Dataset) -> [Part<'_>; 4] {
+    let part = |file, content: Content, split: &Split, body| Part {
+        file: FILES[file],
+        header: content.header(split.len()),
+        body,
+    };
+    let (train, test) = (&dataset.train, &dataset.test);
+    [
+        part(0, Content::Images, train, train.pixels.as_slice()),
+        part(1, Content::Labels, train, train.labels.as_slice()),
+        part(2, Content::Images, test, test.pixels.as_slice()),
+        part(3, Content::Labels, test, test.labels.as_slice()),
+    ]
+}
+
+/// What a file holds, which is what its header must say.
+#[derive(Debug, Clone, Copy)]
+enum Content {
+    Images,
+    Labels,
+}
+
+impl Content {
+    fn magic(self) -> u32 {
+        match self {
+            Self::Images => 0x0803,
+            Self::Labels => 0x0801,
+        }
+    }
+
+    /// The dimensions of one item: an image has two, a label none.
+    fn dimensions(self) -> &'static [u32] {
+        match self {
+            Self::Images => &[SIDE as u32, SIDE as u32],
+            Self::Labels => &[],
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Images => "images",
+            Self::Labels => "labels",
+        }
+    }
+
+    fn header_length(self) -> u64 {
+        4 * (2 + self.dimensions().len() as u64)
+    }
+
+    /// The header of a file of `count` items.
+    fn header(self, count: usize) -> Vec<u8> {
+        [self.magic(), count as u32]
+            .iter()
+            .chain(self.dimensions())
+            .flat_map(|number| number.to_be_bytes())
+            .collect()
+    }
+
+    /// The number of items that a header promises, or what is wrong with it.
+    fn count(self, header: &[u8]) -> std::result::Result<u32, String> {
+        let numbers: Vec<u32> = header
+            .chunks_exact(4)
+            .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
+            .collect();
+        if let Some(&magic) = numbers.first()
+            && magic != self.magic()
+        {
+            return Err(format!(
+                "it starts with 0x{magic:08x}; an IDX file of {} starts with 0x{:08x}",
+                self.name(),
+                self.magic()
+            ));
+        }
+        if (header.len() as u64) < self.header_length() {
+            return Err(format!(
+                "it ends after {} bytes, within its header of {}",
+                header.len(),
+                self.header_length()
+            ));
+        }
+        let (count, dimensions) = (numbers[1], &numbers[2..]);
+        if dimensions != self.dimensions() {
+            return Err(format!(
+                "its images are {} x {} pixels; {SIDE} x {SIDE} is what can be learnt from",
+                dimensions[0], dimensions[1]
+            ));
+        }
+        match count {
+            0 => Err(format!("it holds no {}", self.name())),
+            count => Ok(count),
+        }
+    }
+}
+
+/// The path of one of [`FILES`] in `folder`, as it is spelt there.
+fn find(folder: &Path, file: &str) -> Result<PathBuf> {
+    let dotted = file.replacen("-idx", ".idx", 1);
+    for base in [file, &dotted] {
+        for suffix in ["", ".gz"] {
+            let path = folder.join(format!("{base}{suffix}"));
+            // Nothing but a file will do: some archives unpack to a folder of the same name.
+            if path.is_file() {
+                return Ok(path);
+            }
+        }
+    }
+    let why = format!("there is no file {file} in it, nor {file}.gz");
+    let hint = format!("the folder must hold {}, each raw or .gz", FILES.join(", "));
+    Err(Error::input(folder.display(), why).hint(hint))
+}
+
+fn read_split(images: &Path, labels: &Path) -> Result<Split> {
+    let split = Split {
+        labels: read(labels, Content::Labels)?,
+        pixels: read(images, Content::Images)?,
+    };
+    let count = split.pixels.len() / super::PIXELS;
+    if count != split.len() {
+        let why = format!("{} labels for {count} images", split.len());
+        return Err(Error::input(labels.display(), why)
+            .hint(format!("the images are those in {}", images.display())));
+    }
+    Ok(split)
+}
+
+/// The values in one file, after its header was found to be right.
+fn read(path: &Path, content: Content) -> Result<Vec<u8>> {
+    let bad = |why: String| Error::input(path.display(), why);
+    let unreadable = |error: io::Error| match error.kind() {
+        ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+            bad(format!("its gzip data are damaged: {error}"))
+        }
+        _ => Error::failed(path.display(), error),
+    };
+
+    let mut file = File::open(path).map_err(unreadable)?;
+    let stored = file.metadata().map_err(unreadable)?.len();
+    let mut start = Vec::new();
+    (&file)
+        .take(GZIP.len() as u64)
+        .read_to_end(&mut start)
+        .map_err(unreadable)?;
+    file.rewind().map_err(unreadable)?;
+    let gzipped = start == GZIP;
+    let mut source: Box<dyn Read> = match gzipped {
+        true => Box::new(MultiGzDecoder::new(file)),
+        false => Box::new(file),
+    };
+
+    let mut header = Vec::new();
+    source
+        .by_ref()
+        .take(content.header_length())
+        .read_to_end(&mut header)
+        .map_err(unreadable)?;
+    let count = content.count(&header).map_err(bad)?;
+    let size = u64::from(count) * content.dimensions().iter().product::<u32>() as u64;
+    let whole = content.header_length() + size;
+    let promise = format!(
+        "its header promises {count} {}, {whole} bytes in all",
+        content.name()
+    );
+    if gzipped && whole / DEFLATE_LIMIT > stored {
+        return Err(bad(format!(
+            "{promise}, more than {stored} bytes of gzip can hold"
+        )));
+    }
+    if !gzipped && whole != stored {
+        return Err(bad(format!("{promise}; the file has {stored}")));
+    }
+    if count > MOST_IMAGES {
+        return Err(bad(format!("{promise}; the most is {MOST_IMAGES}")));
+    }
+
+    // A raw file is known to be as long as promised. A gzipped one shows it only by arriving.
+    let mut values = Vec::new();
+    if !gzipped {
+        values
+            .try_reserve_exact(size as usize + 1)
+            .map_err(|error| Error::failed(path.display(), error))?;
+    }
+    source
+        .take(size + 1)
+        .read_to_end(&mut values)
+        .map_err(unreadable)?;
+    match values.len() as u64 {
+        found if found == size => Ok(values),
+        found if found < size => Err(bad(format!(
+            "{promise}; it ends after {}",
+            content.header_length() + found
+        ))),
+        _ => Err(bad(format!("{promise}; there are more"))),
+    }
+}
