@@ -1,5 +1,6 @@
 //! Images to learn from: what a data set is, and where one comes from.
 
+pub mod batches;
 #[cfg(feature = "download")]
 mod hub;
 pub mod idx;
