@@ -281,7 +281,12 @@ fn pad_before(large: usize, small: usize, kernel: usize, stride: usize) -> usize
     ((small - 1) * stride + kernel).saturating_sub(large) / 2
 }
 
-fn convolution(large: [usize; 3], conv: &ConvConfig) -> std::result::Result<Geometry, String> {
+/// The geometry of a convolution that reads a grid of `large` rows, columns and channels.
+///
+/// # Errors
+///
+/// What is wrong with it, if the two do not fit.
+pub fn convolution(large: [usize; 3], conv: &ConvConfig) -> std::result::Result<Geometry, String> {
     check(conv)?;
     let (kernel, stride) = (conv.kernel, conv.stride);
     let side = |size: usize| match conv.padding {
@@ -297,7 +302,12 @@ fn convolution(large: [usize; 3], conv: &ConvConfig) -> std::result::Result<Geom
     geometry(large, small, conv)
 }
 
-fn transposed_convolution(
+/// The geometry of a transposed convolution that reads a grid of `small` rows, columns and channels.
+///
+/// # Errors
+///
+/// What is wrong with it, if the two do not fit.
+pub fn transposed_convolution(
     small: [usize; 3],
     conv: &ConvConfig,
 ) -> std::result::Result<Geometry, String> {

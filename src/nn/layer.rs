@@ -127,16 +127,19 @@ impl Map {
         match *self {
             Self::Conv(g) => {
                 let ([height, width, channels], [rows, columns, _]) = (g.large, g.small);
-                // What the kernel reaches below and on the right of the grid; where the stride skips
-                // the last pixels this is negative, and they are not read.
+                // What the kernel reaches, from the padding's first row on. Where the stride skips the
+                // last rows they are cut: candle's gradient of conv2d expects that none is left over.
+                let reach = |places: usize| (places - 1) * g.stride + g.kernel;
                 let after = |places: usize, axis: usize| {
-                    ((places - 1) * g.stride + g.kernel).saturating_sub(g.pad[axis] + g.large[axis])
+                    reach(places).saturating_sub(g.pad[axis] + g.large[axis])
                 };
                 input
                     .reshape((images, height, width, channels))?
                     .permute((0, 3, 1, 2))?
                     .pad_with_zeros(2, g.pad[0], after(rows, 0))?
                     .pad_with_zeros(3, g.pad[1], after(columns, 1))?
+                    .narrow(2, 0, reach(rows))?
+                    .narrow(3, 0, reach(columns))?
                     .contiguous()?
                     .conv2d(weight, 0, g.stride, 1, 1)?
                     .permute((0, 2, 3, 1))
