@@ -1,5 +1,6 @@
 //! Images to learn from: what a data set is, and where one comes from.
 
+pub mod synthetic;
 
 /// Rows of an image, and columns: MNIST's own.
 pub const SIDE: usize = 28;
