@@ -80,6 +80,21 @@ pub fn sync_folder(_folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Checks that no file is in the way of a folder, before any work is done for what goes into it.
+///
+/// # Errors
+///
+/// If `path`, or what there is above it, is no folder.
+pub fn check_folder(path: &Path) -> Result<()> {
+    match path.ancestors().find(|path| path.exists()) {
+        Some(found) if !found.is_dir() => {
+            let why = format!("cannot be created: {} is no folder", found.display());
+            Err(Error::failed(path.display(), why))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Creates a folder and those above it.
 ///
 /// # Errors

@@ -125,8 +125,7 @@ impl Vae {
                 let why = format!("`{name}` has shape {:?}, not {shape:?}", tensor.dims());
                 return Err(Error::input("the weights", why));
             }
-            let sum = tensor.abs()?.sum_all()?.to_scalar::<f32>()?;
-            if !sum.is_finite() {
+            if !is_finite(&tensor)? {
                 let why = format!("`{name}` has values that are not finite");
                 return Err(Error::input("the weights", why));
             }
@@ -200,6 +199,16 @@ impl Vae {
         &self.parameters
     }
 
+    /// The name of a parameter that has values that are not finite, if there is one.
+    pub fn broken_parameter(&self) -> Result<Option<&str>> {
+        for (name, parameter) in &self.parameters {
+            if !is_finite(parameter)? {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+
     /// Dimensions of the latent space.
     pub fn latent_dim(&self) -> usize {
         self.latent_dim
@@ -248,6 +257,11 @@ impl Vae {
             kl: posterior.kl()?,
         })
     }
+}
+
+/// Whether all values are finite: their sum is not where one of them is not.
+fn is_finite(tensor: &Tensor) -> Result<bool> {
+    Ok(tensor.abs()?.sum_all()?.to_scalar::<f32>()?.is_finite())
 }
 
 fn run(blocks: &[Block], input: &Tensor, mode: Mode) -> Result<Tensor> {

@@ -42,11 +42,11 @@ impl RunDir {
         Ok(run)
     }
 
-    /// Checks that there is no run at `path`.
+    /// Checks that there is no run at `path`, but could be one.
     ///
     /// # Errors
     ///
-    /// If there is one.
+    /// If there is one, or a file is in the way.
     pub fn refuse_occupied(path: &Path) -> Result<()> {
         let run = Self { path: path.into() };
         let files = [run.config(), run.checkpoint(), run.model(), run.metrics()];
@@ -55,7 +55,7 @@ impl RunDir {
             let hint = format!("choose another --out, or continue it: --resume {path}");
             return Err(Error::input(path, "holds a run already").hint(hint));
         }
-        Ok(())
+        files::check_folder(path)
     }
 
     /// A fresh name below [`RUNS`]: the local time and the source of the data.

@@ -150,8 +150,8 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     ///
-    /// If the loss is no longer finite (the error names the step; that step is not saved), or if
-    /// `on_event` fails.
+    /// If the loss or the weights are no longer finite (the error names the step; that step is not
+    /// saved), or if `on_event` fails.
     pub fn run(
         &mut self,
         stop: impl Fn() -> bool,
@@ -179,6 +179,7 @@ impl<'a> Trainer<'a> {
                 on_event(self, Event::Evaluation(step.step, losses))?;
             }
             if due(self.config.save_every) || stopped {
+                self.check_weights()?;
                 on_event(self, Event::Save)?;
             }
         }
@@ -198,7 +199,7 @@ impl<'a> Trainer<'a> {
         let terms = self.vae.terms(&images, &epsilon, mode)?;
         let losses = Losses::sum(&terms)?.divided_by(config.batch_size as f64);
         if !losses.loss(config.beta).is_finite() {
-            return Err(diverged(step, losses));
+            return Err(diverged(step, not_finite(losses)));
         }
         let loss = (terms.squared_error + (terms.kl * config.beta)?)?.mean_all()?;
         let learning_rate = config.learning_rate_at(step);
@@ -234,6 +235,17 @@ impl<'a> Trainer<'a> {
         Ok(Tensor::from_vec(values, shape, self.vae.device())?)
     }
 
+    /// Checks the weights before they are saved: a loss that is finite can have a gradient that is not.
+    fn check_weights(&self) -> Result<()> {
+        match self.vae.broken_parameter()? {
+            Some(name) => {
+                let why = format!("the weights are not finite (`{name}`)");
+                Err(diverged(self.progress.step, why))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The losses over all test images, one posterior sample each, without dropout. The samples are the
     /// same each time.
     pub fn evaluate(&self) -> Result<Losses> {
@@ -250,7 +262,7 @@ impl<'a> Trainer<'a> {
         if losses.loss(self.config.beta).is_finite() {
             Ok(losses)
         } else {
-            Err(diverged(self.progress.step, losses))
+            Err(diverged(self.progress.step, not_finite(losses)))
         }
     }
 }
@@ -265,11 +277,12 @@ pub fn slice_to_tensor(
     to_tensor((first..last).map(|index| split.image(index)), device)
 }
 
-fn diverged(step: u64, losses: Losses) -> Error {
-    let why = format!(
-        "the loss is not finite (squared error {}, KL {})",
-        losses.squared_error, losses.kl
-    );
+fn not_finite(losses: Losses) -> String {
+    let Losses { squared_error, kl } = losses;
+    format!("the loss is not finite (squared error {squared_error}, KL {kl})")
+}
+
+fn diverged(step: u64, why: String) -> Error {
     Error::failed(format!("step {step}"), why)
-        .hint("the checkpoint before it is untouched; try a lower --learning-rate")
+        .hint("what was saved before is untouched; try a lower --learning-rate")
 }

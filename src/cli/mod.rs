@@ -6,7 +6,7 @@ mod reconstruct;
 mod sample;
 mod train;
 
-use crate::{Error, ErrorKind, Result, run};
+use crate::{Error, ErrorKind, Result, files, run};
 use candle_core::Device;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use console::Console;
@@ -148,6 +148,16 @@ fn report(error: &Error) -> ExitCode {
         ErrorKind::Input => ExitCode::from(2),
         ErrorKind::Failed => ExitCode::from(1),
     }
+}
+
+/// Writes a result to where the user wants it, in a folder that is made if need be.
+fn write_result(path: &Path, content: &[u8]) -> Result<()> {
+    if let Some(folder) = path.parent()
+        && !folder.as_os_str().is_empty()
+    {
+        files::create_folder(folder)?;
+    }
+    files::write_atomically(path, content)
 }
 
 /// The model that `--model` names, else the newest below `runs/`.

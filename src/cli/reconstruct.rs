@@ -1,13 +1,13 @@
 //! `vae reconstruct`: what the model keeps of an image.
 
 use super::console::Console;
-use super::model_path;
+use super::{model_path, write_result};
 use crate::config::Config;
 use crate::data::{self, PIXELS, Source};
 use crate::model::Mode;
 use crate::nn::loss::squared_error;
 use crate::train::slice_to_tensor;
-use crate::{Error, Result, files, grid, run};
+use crate::{Error, Result, grid, run};
 use candle_core::{Device, Tensor};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -67,7 +67,7 @@ impl Reconstruct {
         }
         let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
         let strip = grid::png_pairs(&flat(&originals)?, &flat(&reconstructions)?, COLUMNS)?;
-        files::write_atomically(&self.out, &strip)?;
+        write_result(&self.out, &strip)?;
         console.result(&self.out)?;
         Ok(ExitCode::SUCCESS)
     }

@@ -1,7 +1,7 @@
 //! `vae sample`: pictures that nobody drew.
 
 use super::console::Console;
-use super::model_path;
+use super::{model_path, write_result};
 use crate::data::PIXELS;
 use crate::model::{Mode, Vae};
 use crate::rng::{Purpose, normal};
@@ -32,7 +32,12 @@ pub struct Sample {
     seed: Option<u64>,
 
     /// The standard deviation of the latent vectors; lower is more typical, higher more daring
-    #[arg(long, default_value_t = 1.0, value_name = "F")]
+    #[arg(
+        long,
+        default_value_t = 1.0,
+        value_name = "F",
+        allow_negative_numbers = true
+    )]
     temperature: f64,
 
     /// Pictures in a row of the grid [default: about a square]
@@ -70,8 +75,8 @@ impl Sample {
         let pictures = draw(&vae, self.n, seed, self.temperature)?;
         let columns = self.columns.unwrap_or_else(|| grid::square_columns(self.n));
         match form {
-            Form::Grid => write(&self.out, &grid::png(&pictures, columns)?)?,
-            Form::Array => write(&self.out, &grid::npy(&pictures))?,
+            Form::Grid => write_result(&self.out, &grid::png(&pictures, columns)?)?,
+            Form::Array => write_result(&self.out, &grid::npy(&pictures))?,
             Form::Directory => write_directory(&self.out, &pictures)?,
         }
         console.result(&self.out)?;
@@ -110,15 +115,6 @@ pub(super) fn draw(vae: &Vae, count: usize, seed: u64, temperature: f64) -> Resu
         pictures.extend(decoded.flatten_all()?.to_vec1::<f32>()?);
     }
     Ok(pictures)
-}
-
-fn write(path: &Path, content: &[u8]) -> Result<()> {
-    if let Some(parent) = path.parent()
-        && !parent.as_os_str().is_empty()
-    {
-        files::create_folder(parent)?;
-    }
-    files::write_atomically(path, content)
 }
 
 fn write_directory(path: &Path, pictures: &[f32]) -> Result<()> {

@@ -3,9 +3,9 @@
 use super::console::{Console, duration, losses, weight};
 use super::sample::draw;
 use crate::config::{Config, Provenance};
-use crate::data::{self, Dataset, Source, Split};
+use crate::data::{self, Dataset, Source, Split, mnist};
 use crate::model::{Mode, Vae};
-use crate::run::{Checkpoint, Metric, MetricsLog, RunDir};
+use crate::run::{Checkpoint, Metric, MetricsLog, RUNS, RunDir};
 use crate::train::{Event, Losses, Step, Trainer, slice_to_tensor};
 use crate::{Error, Result, files, grid};
 use candle_core::{Device, Tensor};
@@ -105,8 +105,9 @@ impl Train {
         };
         let mut config = self.overridden(config);
         config.validate()?;
-        if let Some(out) = &self.out {
-            RunDir::refuse_occupied(out)?;
+        match &self.out {
+            Some(out) => RunDir::refuse_occupied(out)?,
+            None => files::check_folder(Path::new(RUNS))?,
         }
         let dataset = load(&mut config, console)?;
         let trainer = Trainer::new(&config, &dataset, Vae::new(&config, device)?)?;
@@ -180,7 +181,11 @@ fn load(config: &mut Config, console: &Console) -> Result<Dataset> {
     };
     config.provenance = Some(Provenance {
         version: env!("CARGO_PKG_VERSION").into(),
-        dataset: dataset.name.clone(),
+        // Where a folder lies is in `data`; here it would leave a trace in the weights' file.
+        dataset: match config.data {
+            Source::Folder(_) if dataset.name != mnist::NAME => "IDX files".into(),
+            _ => dataset.name.clone(),
+        },
         dataset_sha256: dataset.digest(),
     });
     Ok(dataset)
@@ -199,8 +204,8 @@ fn refuse_other_data(then: Option<&Provenance>, now: Option<&Provenance>) -> Res
     match (then, now) {
         (Some(then), Some(now)) if then.dataset_sha256 != now.dataset_sha256 => {
             let why = format!(
-                "the run was trained on {}, this is {}",
-                then.dataset, now.dataset
+                "the run was trained on {} (SHA-256 {:.8}), not on {} ({:.8})",
+                then.dataset, then.dataset_sha256, now.dataset, now.dataset_sha256
             );
             Err(Error::input("--data", why).hint("other data make another run: start a new one"))
         }
@@ -271,8 +276,12 @@ fn train(
         return Ok(ExitCode::from(code));
     }
     let time = duration(begun.elapsed());
+    let model = match run.path().parent() == Some(Path::new(RUNS)) {
+        true => String::new(),
+        false => format!(" --model {}", run.path().display()),
+    };
     console.say(format_args!(
-        "done in {time}; look at its pictures, and let it draw: vae sample out.png"
+        "done in {time}; look at its pictures, and let it draw: vae sample out.png{model}"
     ));
     Ok(ExitCode::SUCCESS)
 }
