@@ -12,13 +12,13 @@
 //! trusted: what it promises is compared with the file's length before any memory is asked for.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::io::{self, ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
 use super::{Dataset, SIDE, Split};
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// The names of the four files, in the order in which this crate writes and digests them.
 pub const FILES: [&str; 4] = [
@@ -60,18 +60,13 @@ pub fn read_folder(folder: &Path) -> Result<Dataset> {
     })
 }
 
-/// Writes the four files, raw, into `folder`, which is made if need be.
-///
-/// Each file appears whole or not at all: it is written under another name, flushed to the disk
-/// and then renamed.
-pub fn write_folder(folder: &Path, dataset: &Dataset) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
+/// Writes the four files, raw, into `folder`, which is made if need be. Each file appears whole or not
+/// at all.
+pub fn write_folder(folder: &Path, dataset: &Dataset) -> Result<()> {
+    files::create_folder(folder)?;
     for part in parts(dataset) {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(&part.header)?;
-        file.write_all(part.body)?;
-        file.as_file().sync_all()?;
-        file.persist(folder.join(part.file))?;
+        let content = [part.header.as_slice(), part.body].concat();
+        files::write_atomically(&folder.join(part.file), &content)?;
     }
     Ok(())
 }
