@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Latent vectors decoded at a time.
-const BATCH: usize = 250;
+const BATCH: usize = 64;
 
 /// Draw pictures from the prior: latent vectors that no image was encoded to.
 #[derive(Debug, Args)]
@@ -100,20 +100,21 @@ impl Sample {
 
 /// Decodes `count` latent vectors from the prior: 784 values a picture.
 ///
-/// A picture depends on the seed and its own number, so a smaller count draws the first of them.
+/// A picture depends on the seed and its own number, so a smaller count draws the first of them. Its
+/// last bits depend on the size of its batch too, so the last batch is as large as all others.
 pub(super) fn draw(vae: &Vae, count: usize, seed: u64, temperature: f64) -> Result<Vec<f32>> {
     let latent_dim = vae.latent_dim();
     let mut pictures = Vec::new();
     for first in (0..count).step_by(BATCH) {
-        let batch = BATCH.min(count - first);
-        let numbers = (first..first + batch).flat_map(|number| {
+        let numbers = (first..first + BATCH).flat_map(|number| {
             let vector = normal(seed, Purpose::Prior, number as u64, latent_dim);
             vector.into_iter().map(|z| z * temperature as f32)
         });
-        let latent = Tensor::from_vec(numbers.collect(), (batch, latent_dim), vae.device())?;
+        let latent = Tensor::from_vec(numbers.collect(), (BATCH, latent_dim), vae.device())?;
         let decoded = vae.decode(&latent, Mode::Inference)?;
         pictures.extend(decoded.flatten_all()?.to_vec1::<f32>()?);
     }
+    pictures.truncate(count * PIXELS);
     Ok(pictures)
 }
 

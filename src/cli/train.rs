@@ -115,7 +115,6 @@ impl Train {
             .out
             .unwrap_or_else(|| RunDir::fresh_path(source_name(&config.data)));
         let run = RunDir::create(&out)?;
-        run.write_config(&config)?;
         train(trainer, &config, &dataset, run, console)
     }
 
@@ -144,7 +143,6 @@ impl Train {
         let mut trainer = Trainer::new(&config, &dataset, checkpoint.take_model(device)?)?;
         console.say(format_args!("continuing after step {}", checkpoint.step()));
         checkpoint.restore(&mut trainer)?;
-        run.write_config(&config)?;
         train(trainer, &config, &dataset, run, console)
     }
 
@@ -259,6 +257,7 @@ fn train(
     let interrupts = Interrupts::listen()?;
     let begun = Instant::now();
     let mut recorder = Recorder::new(&trainer, config, dataset, &run, console)?;
+    run.write_config(config)?;
     let outcome = trainer.run(
         || interrupts.raised().is_some(),
         |trainer, event| recorder.record(trainer, event),

@@ -1,0 +1,200 @@
+//! A place to run the program in: a folder of its own, with tiny data and the config of a tiny model.
+
+#![allow(dead_code)] // Each file of tests uses its part of this.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use vae::data::idx::write_folder;
+use vae::data::{Dataset, PIXELS, SIDE, Split};
+
+/// A model of some thousand weights, trained in a blink.
+const TINY: &str = r#"{
+  "data": "data", "steps": 30, "batch_size": 8, "latent_dim": 3, "warmup_steps": 5,
+  "image_every": 10, "save_every": 10, "eval_every": 20,
+  "encoder": [
+    {"conv": {"channels": 4, "kernel": 4, "stride": 2, "padding": 1, "activation": "relu"}},
+    {"dense": {"features": 16, "activation": {"leaky_relu": 0.1}}}
+  ],
+  "decoder": [
+    {"dense": {"features": 196, "activation": "relu"}},
+    {"reshape": [4, 7, 7]},
+    {"conv_transpose": {"channels": 4, "kernel": 4, "stride": 2, "padding": 1, "activation": "relu"}},
+    {"conv_transpose": {"channels": 1, "kernel": 4, "stride": 2, "padding": 1, "activation": "sigmoid"}}
+  ]
+}"#;
+
+/// A temporary folder that holds `data/` (200 training and 50 test images) and `tiny.json`.
+pub struct Place(TempDir);
+
+/// What a run of the program left on its streams.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+    pub time: Duration,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let place = Self(TempDir::new().unwrap());
+        write_folder(&place.path("data"), &shapes()).unwrap();
+        place.write("tiny.json", TINY);
+        place
+    }
+
+    /// A place with a model in `run/`, trained a little.
+    pub fn with_model() -> Self {
+        let place = Self::new();
+        place.ok("train --config tiny.json --out run");
+        place
+    }
+
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    pub fn text(&self, name: &str) -> String {
+        String::from_utf8(self.read(name)).unwrap()
+    }
+
+    pub fn json(&self, name: &str) -> Value {
+        serde_json::from_slice(&self.read(name)).unwrap()
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    /// `tiny.json` with some values changed, under another name.
+    pub fn config(&self, name: &str, changes: &[(&str, Value)]) {
+        let mut config = self.json("tiny.json");
+        for (pointer, value) in changes {
+            let (parent, key) = pointer.rsplit_once('/').unwrap();
+            config.pointer_mut(parent).unwrap()[key] = value.clone();
+        }
+        self.write(name, config.to_string());
+    }
+
+    /// The program with arguments that are set apart by spaces. It sees no network and no cache.
+    pub fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vae"));
+        command
+            .args(line.split_whitespace())
+            .current_dir(self.path(""))
+            .stdin(Stdio::null())
+            .env("HOME", self.path("home"))
+            .env("XDG_CACHE_HOME", self.path("home"))
+            .env("HF_HOME", self.path("home"))
+            .env_remove("HF_HUB_CACHE")
+            .env("HF_HUB_OFFLINE", "1");
+        command
+    }
+
+    pub fn vae(&self, line: &str) -> Outcome {
+        let begun = Instant::now();
+        let output = self.command(line).output().unwrap();
+        Outcome::new(output, begun.elapsed())
+    }
+
+    /// Runs what has to succeed.
+    #[track_caller]
+    pub fn ok(&self, line: &str) -> Outcome {
+        let outcome = self.vae(line);
+        assert_eq!(outcome.code, Some(0), "vae {line}: {}", outcome.stderr);
+        outcome
+    }
+
+    /// Runs what cannot work, and checks that it says so as every failure does and touches no file.
+    #[track_caller]
+    pub fn refused(&self, line: &str, code: i32, why: &str) {
+        let before = self.files("");
+        let outcome = self.vae(&format!("{line} --quiet"));
+        let said = format!("vae {line}: {outcome:?}");
+        assert_eq!(outcome.code, Some(code), "{said}");
+        assert_eq!(outcome.stdout, "", "{said}");
+        let lines: Vec<&str> = outcome.stderr.lines().collect();
+        assert!(lines[0].starts_with("error: "), "{said}");
+        assert!(lines[1..].iter().all(|l| l.starts_with("hint: ")), "{said}");
+        assert!(lines.len() <= 2, "{said}");
+        assert!(outcome.stderr.contains(why), "no `{why}` in {said}");
+        assert!(outcome.time < Duration::from_secs(2), "{said}");
+        assert!(self.files("") == before, "files changed: {said}");
+    }
+
+    /// All files below a folder with their content.
+    pub fn files(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
+        fn visit(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    visit(root, &path, files);
+                } else {
+                    let name = path.strip_prefix(root).unwrap().to_str().unwrap();
+                    files.insert(name.into(), fs::read(&path).unwrap());
+                }
+            }
+        }
+        let (root, mut files) = (self.path(folder), BTreeMap::new());
+        visit(&root, &root, &mut files);
+        files
+    }
+
+    /// The lines of a run's metrics, without the one thing in them that depends on the machine.
+    pub fn metrics(&self, run: &str) -> Vec<Value> {
+        let text = self.text(&format!("{run}/metrics.jsonl"));
+        let lines = text.lines().map(|line| {
+            let mut metric: Value = serde_json::from_str(line).unwrap();
+            metric.as_object_mut().unwrap().remove("images_per_second");
+            metric
+        });
+        lines.collect()
+    }
+}
+
+impl Outcome {
+    pub fn new(output: Output, time: Duration) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            time,
+        }
+    }
+}
+
+/// Bright rectangles of many sizes in many places.
+fn shapes() -> Dataset {
+    let image = |number: usize| {
+        let [left, top] = [3 + number % 11, 3 + number * 7 % 11];
+        let [width, height] = [2 + number * 5 % 9, 2 + number * 3 % 10];
+        let ink = move |x, y| (left..left + width).contains(&x) && (top..top + height).contains(&y);
+        (0..PIXELS).map(move |pixel| {
+            if ink(pixel % SIDE, pixel / SIDE) {
+                250
+            } else {
+                0
+            }
+        })
+    };
+    let split = |numbers: std::ops::Range<usize>| Split {
+        labels: numbers.clone().map(|number| number as u8 % 10).collect(),
+        pixels: numbers.flat_map(image).collect(),
+    };
+    Dataset {
+        train: split(0..200),
+        test: split(200..250),
+        name: "shapes".into(),
+    }
+}

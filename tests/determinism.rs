@@ -1,0 +1,102 @@
+//! The same seed gives the same bytes, whatever else changes.
+
+mod common;
+
+use common::Place;
+use serde_json::json;
+
+/// Trains as `line` says, into a run of its own; the bytes of its weights.
+#[track_caller]
+fn weights(place: &Place, run: &str, line: &str) -> Vec<u8> {
+    place.ok(&format!("train --out {run} {line}"));
+    place.read(&format!("{run}/model.safetensors"))
+}
+
+/// Convolutions of each kind with dropout, their padding uneven.
+fn with_dropout(place: &Place) {
+    let conv = |channels, stride, activation| {
+        json!({"channels": channels, "kernel": 4, "stride": stride, "padding": "same",
+               "activation": activation, "dropout": 0.2})
+    };
+    let encoder = json!([{"conv": conv(8, 2, "relu")}, {"conv": conv(16, 2, "relu")}]);
+    let decoder = json!([
+        {"dense": {"features": 49, "dropout": 0.1}},
+        {"reshape": [1, 7, 7]},
+        {"conv_transpose": conv(16, 2, "relu")},
+        {"conv_transpose": conv(8, 1, "relu")},
+        {"dense": {"features": 784, "activation": "sigmoid"}}
+    ]);
+    place.config(
+        "dropout.json",
+        &[("/encoder", encoder), ("/decoder", decoder)],
+    );
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_and_another_seed_another() {
+    let place = Place::new();
+    with_dropout(&place);
+    for config in ["tiny", "dropout"] {
+        let line = format!("--config {config}.json");
+        let first = weights(&place, &format!("{config}-a"), &line);
+        assert!(weights(&place, &format!("{config}-b"), &line) == first);
+        assert!(weights(&place, &format!("{config}-c"), &format!("{line} --seed 1")) != first);
+
+        let [mut a, mut b] = ["a", "b"].map(|run| place.files(&format!("{config}-{run}")));
+        assert!(a.remove("metrics.jsonl").is_some() && b.remove("metrics.jsonl").is_some());
+        assert!(a == b, "checkpoint, pictures and plot are the same too");
+        let [a, b] = ["a", "b"].map(|run| place.metrics(&format!("{config}-{run}")));
+        assert_eq!(a, b);
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_byte() {
+    let place = Place::new();
+    with_dropout(&place);
+    place.write("default.json", r#"{"data": "data", "steps": 4}"#);
+    for config in ["tiny", "dropout", "default"] {
+        let run = |threads: usize| {
+            let line = format!("--config {config}.json --threads {threads}");
+            weights(&place, &format!("{config}-{threads}"), &line)
+        };
+        let one = run(1);
+        for threads in [2, 3, 8] {
+            assert!(run(threads) == one, "{config} with {threads} threads");
+        }
+        let [one, eight] = [1, 8].map(|threads| place.metrics(&format!("{config}-{threads}")));
+        assert_eq!(one, eight, "{config}");
+    }
+}
+
+#[test]
+fn how_often_a_run_is_saved_shown_and_tested_changes_no_byte() {
+    let place = Place::new();
+    let first = weights(&place, "run", "--config tiny.json");
+    for (number, line) in [
+        "--save-every 1",
+        "--image-every 7",
+        "--eval-every 3",
+        "--image-every 1000 --save-every 1000 --eval-every 1000",
+        "--quiet",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let line = format!("--config tiny.json {line}");
+        assert!(
+            weights(&place, &format!("run-{number}"), &line) == first,
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn where_the_data_lie_leaves_no_trace_in_the_weights() {
+    let place = Place::new();
+    let here = weights(&place, "here", "--config tiny.json");
+    std::fs::create_dir(place.path("other")).unwrap();
+    std::fs::rename(place.path("data"), place.path("other/place")).unwrap();
+    let there = weights(&place, "there", "--config tiny.json --data ./other/place/");
+    assert!(here == there);
+}
