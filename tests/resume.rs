@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{Outcome, Place};
+#[cfg(unix)]
+use common::Outcome;
+use common::Place;
 use serde_json::json;
 
 /// Starts a training, sends it `signal` once it has made some steps, and waits for its end.
@@ -32,6 +34,7 @@ fn interrupted(place: &Place, line: &str, signal: &str) -> Outcome {
 }
 
 /// The step after which a run says it was stopped.
+#[cfg(unix)]
 fn stopped_after(outcome: &Outcome) -> u64 {
     let (_, rest) = outcome
         .stderr

@@ -133,6 +133,13 @@ impl Place {
         assert!(self.files("") == before, "files changed: {said}");
     }
 
+    /// Columns and rows of a PNG file.
+    pub fn size_of(&self, png: &str) -> (u32, u32) {
+        let picture = image::load_from_memory_with_format(&self.read(png), image::ImageFormat::Png);
+        let picture = picture.unwrap_or_else(|error| panic!("{png}: {error}"));
+        (picture.width(), picture.height())
+    }
+
     /// All files below a folder with their content.
     pub fn files(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
         fn visit(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
@@ -172,6 +179,11 @@ impl Outcome {
             time,
         }
     }
+}
+
+/// Rows or columns of a grid of so many pictures: twice 28 pixels each, and a gap of 2.
+pub fn grid(pictures: u32) -> u32 {
+    pictures * 58 + 2
 }
 
 /// Bright rectangles of many sizes in many places.

@@ -1,0 +1,191 @@
+//! Sampling and reconstructing: the pictures that come out.
+
+mod common;
+
+use common::{Place, grid};
+use image::{DynamicImage, GrayImage, Luma, Rgba, RgbaImage};
+use vae::data::PIXELS;
+
+/// The pictures in an array file, after a look at its header.
+fn array(place: &Place, npy: &str, count: usize) -> Vec<f32> {
+    let file = place.read(npy);
+    assert_eq!(&file[..8], b"\x93NUMPY\x01\x00");
+    let header = 10 + usize::from(u16::from_le_bytes([file[8], file[9]]));
+    assert_eq!(header % 64, 0);
+    let expected =
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, 28, 28), }}");
+    let found = std::str::from_utf8(&file[10..header]).unwrap();
+    assert_eq!(found.trim_end(), expected);
+    let (values, rest) = file[header..].as_chunks::<4>();
+    assert_eq!((values.len(), rest.len()), (count * PIXELS, 0));
+    values
+        .iter()
+        .map(|&bytes| f32::from_le_bytes(bytes))
+        .collect()
+}
+
+#[test]
+fn sampling_draws_a_grid_an_array_or_a_folder_of_pictures() {
+    let place = Place::with_model();
+    let outcome = place.ok("sample --model run");
+    assert_eq!(outcome.stdout, "samples.png\n");
+    assert_eq!(place.size_of("samples.png"), (grid(8), grid(8)));
+
+    place.ok("sample --model run --n 7 --columns 3 new/folder/seven.PNG");
+    assert_eq!(place.size_of("new/folder/seven.PNG"), (grid(3), grid(3)));
+
+    place.ok("sample --model run --n 5 five.npy");
+    let values = array(&place, "five.npy", 5);
+    assert!(values.iter().all(|value| (0.0..=1.0).contains(value)));
+    assert!(values.iter().any(|&value| value != values[0]));
+
+    let outcome = place.ok("sample --model run --n 3 drawn/");
+    assert_eq!(outcome.stdout, "drawn/\n");
+    let names: Vec<_> = place.files("drawn").into_keys().collect();
+    assert_eq!(names, ["000000.png", "000001.png", "000002.png"]);
+    assert_eq!(place.size_of("drawn/000002.png"), (28, 28));
+}
+
+#[test]
+fn a_seed_draws_the_same_pictures_and_another_seed_others() {
+    let place = Place::with_model();
+    let draw = |out: &str, line: &str| {
+        place.ok(&format!("sample --model run {line} {out}"));
+        place.read(out)
+    };
+    let first = draw("a.png", "--seed 5");
+    assert!(first == draw("b.png", "--seed 5 --threads 3"));
+    assert!(first != draw("c.png", "--seed 6"));
+    assert!(
+        draw("d.png", "") != draw("e.png", ""),
+        "no seed: other pictures each time"
+    );
+    assert!(draw("f.png", "--seed 5 --temperature 2") != first);
+
+    // No spread: every picture is the one in the middle.
+    draw("same.npy", "--n 2 --temperature 0");
+    let values = array(&place, "same.npy", 2);
+    assert!(values[..PIXELS] == values[PIXELS..]);
+}
+
+#[test]
+fn fewer_pictures_are_the_first_of_more() {
+    let place = Place::with_model();
+    for count in [1, 5, 300] {
+        place.ok(&format!(
+            "sample --model run --seed 5 --n {count} {count}.npy"
+        ));
+    }
+    let many = array(&place, "300.npy", 300);
+    assert!(array(&place, "1.npy", 1) == many[..PIXELS]);
+    assert!(array(&place, "5.npy", 5) == many[..5 * PIXELS]);
+}
+
+#[test]
+fn sampling_takes_the_newest_run_unless_told_otherwise() {
+    let place = Place::new();
+    let train = |seed| {
+        let line = format!("train --config tiny.json --steps 2 --seed {seed}");
+        let outcome = place.ok(&line);
+        assert!(
+            outcome.stderr.ends_with("vae sample out.png\n"),
+            "{}",
+            outcome.stderr
+        );
+        outcome.stdout.trim_end().to_string()
+    };
+    let (older, newer) = (train(1), train(2));
+    for run in [&older, &newer] {
+        assert!(run.starts_with("runs/") && run.contains("-folder"), "{run}");
+    }
+    assert_ne!(older, newer);
+    let draw = |model: &str| {
+        place.ok(&format!("sample --seed 9 out.npy {model}"));
+        place.read("out.npy")
+    };
+    let newest = draw("");
+    assert!(newest == draw(&format!("--model {newer}")));
+    assert!(newest == draw(&format!("--model {newer}/model.safetensors")));
+    assert!(newest != draw(&format!("--model {older}")));
+}
+
+#[test]
+fn reconstructing_shows_test_images_of_the_run_s_own_data() {
+    let place = Place::with_model();
+    let outcome = place.ok("reconstruct --model run");
+    assert_eq!(outcome.stdout, "reconstructions.png\n");
+    assert_eq!(place.size_of("reconstructions.png"), (grid(16), grid(2)));
+    let lines = outcome.stderr.lines();
+    assert_eq!(
+        lines.filter(|line| line.starts_with("test image ")).count(),
+        16
+    );
+
+    // From elsewhere too, into a folder that is yet to be made, in more rows than one.
+    std::fs::create_dir(place.path("elsewhere")).unwrap();
+    let line = "reconstruct --model ../run --n 17 --out new/strip.png";
+    let output = place
+        .command(line)
+        .current_dir(place.path("elsewhere"))
+        .output();
+    assert!(output.unwrap().status.success());
+    let strip = place.size_of("elsewhere/new/strip.png");
+    assert_eq!(strip, (grid(16), grid(4)));
+}
+
+#[test]
+fn anyone_s_pictures_are_made_what_the_model_takes() {
+    let place = Place::with_model();
+    let ink = |x, y| (8..20).contains(&x) && (6..15).contains(&y);
+    let grey = |ink_grey: u8, paper: u8| {
+        GrayImage::from_fn(28, 28, |x, y| {
+            Luma([if ink(x, y) { ink_grey } else { paper }])
+        })
+    };
+    let dark = DynamicImage::from(grey(255, 0));
+    let transparent = RgbaImage::from_fn(28, 28, |x, y| {
+        Rgba([0, 0, 0, if ink(x, y) { 255 } else { 0 }])
+    });
+    let photograph = GrayImage::from_fn(1200, 800, |x, y| Luma([(x / 8 + y / 16) as u8]));
+    let photograph = DynamicImage::from(photograph).to_rgb8();
+    dark.save(place.path("dark.png")).unwrap();
+    dark.to_rgb8().save(place.path("rgb.png")).unwrap();
+    grey(0, 255).save(place.path("light.png")).unwrap();
+    transparent.save(place.path("transparent.png")).unwrap();
+    photograph.save(place.path("photograph.jpg")).unwrap();
+    photograph.save(place.path("photograph.png")).unwrap();
+    GrayImage::new(3, 200)
+        .save(place.path("narrow.png"))
+        .unwrap();
+    GrayImage::new(1, 1).save(place.path("dot.png")).unwrap();
+
+    let pictures = "dark.png rgb.png light.png transparent.png photograph.jpg photograph.png \
+                    narrow.png dot.png";
+    let outcome = place.ok(&format!("reconstruct --model run {pictures} --out own.png"));
+    assert_eq!(outcome.stdout, "own.png\n");
+    assert_eq!(place.size_of("own.png"), (grid(8), grid(2)));
+    let lines: Vec<_> = outcome
+        .stderr
+        .lines()
+        .map(|line| line.split_once(": ").unwrap())
+        .collect();
+    let names: Vec<_> = lines.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, pictures.split_whitespace().collect::<Vec<_>>());
+    for (name, numbers) in &lines {
+        let (error, kl) = numbers.split_once(", KL ").unwrap();
+        let error: f64 = error
+            .strip_prefix("squared error ")
+            .unwrap()
+            .parse()
+            .unwrap();
+        let kl: f64 = kl.parse().unwrap();
+        assert!(error.is_finite() && kl.is_finite(), "{name}: {numbers}");
+    }
+    // Light ink on dark paper, the same in colours, dark ink on light paper or on none: all one.
+    assert!(
+        lines[1..4]
+            .iter()
+            .all(|(_, numbers)| *numbers == lines[0].1),
+        "{lines:?}"
+    );
+}
