@@ -1,10 +1,21 @@
 //! Train and sample convolutional variational autoencoders.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod architecture;
+pub mod cli;
+pub mod config;
 pub mod data;
 mod error;
+pub mod files;
+pub mod grid;
+pub mod model;
+pub mod nn;
+pub mod plot;
 pub mod rng;
+pub mod run;
+pub mod train;
+pub mod weights;
 
 pub use error::{Error, ErrorKind, Result};

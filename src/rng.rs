@@ -3,9 +3,10 @@
 //! Every draw is a pure function of those three. No generator lives longer than one draw, so none
 //! has to be saved, and a run that was interrupted continues with the numbers it would have had.
 
-use rand::SeedableRng;
+use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
 
 /// What a draw is for. Draws for different purposes are independent of each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,4 +44,70 @@ pub fn stream(seed: u64, purpose: Purpose, step: u64) -> ChaCha8Rng {
 pub fn normal(seed: u64, purpose: Purpose, step: u64, count: usize) -> Vec<f32> {
     let rng = stream(seed, purpose, step);
     StandardNormal.sample_iter(rng).take(count).collect()
+}
+
+/// `count` draws that are true with a probability of `probability`, made by all threads; they do not
+/// depend on how many there are.
+pub fn chances(
+    seed: u64,
+    purpose: Purpose,
+    step: u64,
+    probability: f32,
+    count: usize,
+) -> Vec<bool> {
+    const BLOCK: usize = 16 * 1024;
+    let threshold = (f64::from(probability) * 2f64.powi(32)) as u64;
+    let mut draws = vec![false; count];
+    draws
+        .par_chunks_mut(BLOCK)
+        .enumerate()
+        .for_each(|(block, draws)| {
+            let mut rng = stream(seed, purpose, step);
+            rng.set_word_pos((block * BLOCK) as u128);
+            draws.fill_with(|| u64::from(rng.next_u32()) < threshold);
+        });
+    draws
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_draw_depends_on_seed_purpose_and_step_alone() {
+        let draw = |seed, purpose, step| normal(seed, purpose, step, 8);
+        assert_eq!(draw(1, Purpose::Prior, 2), draw(1, Purpose::Prior, 2));
+        assert_ne!(draw(1, Purpose::Prior, 2), draw(2, Purpose::Prior, 2));
+        assert_ne!(draw(1, Purpose::Prior, 2), draw(1, Purpose::Posterior, 2));
+        assert_ne!(draw(1, Purpose::Prior, 2), draw(1, Purpose::Prior, 3));
+        assert_eq!(
+            draw(1, Purpose::Prior, 2)[..4],
+            normal(1, Purpose::Prior, 2, 4)
+        );
+    }
+
+    #[test]
+    fn normal_draws_have_mean_0_and_variance_1() {
+        let draws = normal(7, Purpose::Posterior, 0, 100_000);
+        let mean = draws.iter().map(|&x| f64::from(x)).sum::<f64>() / 1e5;
+        let variance = draws.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / 1e5;
+        assert!(mean.abs() < 0.02, "{mean}");
+        assert!((variance - 1.0).abs() < 0.02, "{variance}");
+    }
+
+    #[test]
+    fn chances_have_their_probability_and_do_not_depend_on_the_threads() {
+        let draw = || chances(3, Purpose::Dropout, 5, 0.8, 100_001);
+        let share = draw().iter().filter(|&&kept| kept).count() as f64 / 100_001.0;
+        assert!((share - 0.8).abs() < 0.01, "{share}");
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            assert_eq!(pool.expect("a pool").install(draw), draw());
+        }
+        assert!(
+            chances(3, Purpose::Dropout, 5, 1.0, 1000)
+                .iter()
+                .all(|&kept| kept)
+        );
+    }
 }

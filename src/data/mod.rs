@@ -1,9 +1,11 @@
 //! Images to learn from: what a data set is, and where one comes from.
 
+pub mod batches;
 #[cfg(feature = "download")]
 mod hub;
 pub mod idx;
 pub mod mnist;
+pub mod synthetic;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,23 +15,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{Error, Result};
-
-// To be replaced by src/data/synthetic.rs.
-mod synthetic {
-    use super::{Dataset, PIXELS, Split};
-
-    pub fn dataset() -> Dataset {
-        let split = |count| Split {
-            pixels: vec![0; count * PIXELS],
-            labels: vec![0; count],
-        };
-        Dataset {
-            train: split(60_000),
-            test: split(10_000),
-            name: "synthetic digits".into(),
-        }
-    }
-}
 
 /// Rows of an image, and columns: MNIST's own.
 pub const SIDE: usize = 28;

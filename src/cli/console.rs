@@ -1,0 +1,111 @@
+//! What the program says: messages and a progress bar to stderr, results to stdout.
+
+use crate::data::Notice;
+use crate::train::Step;
+use crate::{Error, Result};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::time::Duration;
+
+/// How often the bar is drawn, in times a second.
+const DRAWS: u8 = 10;
+
+/// Where messages go.
+#[derive(Debug)]
+pub struct Console {
+    quiet: bool,
+    terminal: bool,
+}
+
+impl Console {
+    pub fn new(quiet: bool) -> Self {
+        Self {
+            quiet,
+            terminal: std::io::stderr().is_terminal(),
+        }
+    }
+
+    /// Says something to a person, unless they asked for quiet.
+    pub fn say(&self, message: impl Display) {
+        if !self.quiet {
+            // Where stderr is closed there is nobody to tell; the work goes on.
+            let _ = writeln!(std::io::stderr(), "{message}");
+        }
+    }
+
+    /// What loading data has to say.
+    pub fn notice(&self, notice: Notice) {
+        match notice {
+            Notice::Note(text) => self.say(text),
+            Notice::Warning(text) => self.say(format_args!("warning: {text}")),
+        }
+    }
+
+    /// Names a result on stdout, one a line.
+    ///
+    /// # Errors
+    ///
+    /// If stdout cannot be written.
+    pub fn result(&self, path: &Path) -> Result<()> {
+        print(format_args!("{}\n", path.display()))
+    }
+
+    /// A bar over `steps` steps of which `done` are done; it shows only on a terminal.
+    pub fn bar(&self, steps: u64, done: u64) -> ProgressBar {
+        let target = if self.terminal && !self.quiet {
+            ProgressDrawTarget::stderr_with_hz(DRAWS)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let template = "{bar:24} step {pos} of {len}  {msg}  {eta} left";
+        let style = ProgressStyle::with_template(template);
+        let bar = ProgressBar::with_draw_target(Some(steps), target);
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_position(done);
+        bar.reset_eta();
+        bar
+    }
+
+    /// Says something above the bar.
+    pub fn say_above(&self, bar: &ProgressBar, message: impl Display) {
+        bar.suspend(|| self.say(message));
+    }
+}
+
+/// Writes to stdout. A reader that has gone away, as `head` does, is no failure.
+pub fn print(text: impl Display) -> Result<()> {
+    match write!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::failed("stdout", error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A step's losses, as the bar and the plain lines show them.
+pub fn losses(step: &Step, beta: f64, images_per_second: f64) -> String {
+    let losses = step.losses;
+    format!(
+        "loss {:.2} = {:.2} squared error + {}{:.2} KL  {images_per_second:.0} images/s",
+        losses.loss(beta),
+        losses.squared_error,
+        weight(beta),
+        losses.kl
+    )
+}
+
+/// How the KL's weight is shown in a sum: not at all where it is 1.
+pub fn weight(beta: f64) -> String {
+    if beta == 1.0 {
+        String::new()
+    } else {
+        format!("{beta} x ")
+    }
+}
+
+/// A duration as a person says it.
+pub fn duration(time: Duration) -> String {
+    indicatif::HumanDuration(time).to_string()
+}

@@ -1,0 +1,116 @@
+//! `vae reconstruct`: what the model keeps of an image.
+
+use super::console::Console;
+use super::model_path;
+use crate::config::Config;
+use crate::data::{self, PIXELS, Source};
+use crate::model::Mode;
+use crate::nn::loss::squared_error;
+use crate::train::slice_to_tensor;
+use crate::{Error, Result, files, grid, run};
+use candle_core::{Device, Tensor};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Originals in a row.
+const COLUMNS: usize = 16;
+
+/// Encode images and decode them again: originals above what the model keeps of them.
+#[derive(Debug, Args)]
+pub struct Reconstruct {
+    /// Your own pictures (PNG or JPEG): made grey, fitted to 28x28, inverted where their background is
+    /// light. Without any: test images
+    #[arg(value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+
+    /// How many test images, 1 to 10000
+    #[arg(long, default_value_t = 16, value_name = "N", conflicts_with = "images",
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000))]
+    n: usize,
+
+    /// Where the test images come from [default: what the model was trained on]
+    #[arg(long, value_name = "SOURCE", conflicts_with = "images")]
+    data: Option<Source>,
+
+    /// Where to put the PNG
+    #[arg(long, default_value = "reconstructions.png", value_name = "FILE")]
+    out: PathBuf,
+
+    /// A run directory or a weights file [default: the newest run below runs/]
+    #[arg(long, value_name = "PATH")]
+    model: Option<PathBuf>,
+}
+
+impl Reconstruct {
+    pub fn run(self, console: &Console, device: &Device) -> Result<ExitCode> {
+        if self
+            .out
+            .extension()
+            .is_none_or(|e| !e.eq_ignore_ascii_case("png"))
+        {
+            return Err(Error::input(self.out.display(), "must end in .png"));
+        }
+        let model = model_path(self.model.as_deref())?;
+        let (_, vae) = run::load_model(&model, device)?;
+        let (names, originals) = if self.images.is_empty() {
+            self.test_images(&model, console, device)?
+        } else {
+            self.own_images(device)?
+        };
+        let posterior = vae.encode(&originals, Mode::Inference)?;
+        let reconstructions = vae.decode(&posterior.mean, Mode::Inference)?;
+        let errors = squared_error(&reconstructions, &originals)?.to_vec1::<f32>()?;
+        let kls = posterior.kl()?.to_vec1::<f32>()?;
+        for ((name, error), kl) in names.iter().zip(&errors).zip(&kls) {
+            console.say(format_args!("{name}: squared error {error:.2}, KL {kl:.2}"));
+        }
+        let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
+        let strip = grid::png_pairs(&flat(&originals)?, &flat(&reconstructions)?, COLUMNS)?;
+        files::write_atomically(&self.out, &strip)?;
+        console.result(&self.out)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The first test images, and names for them.
+    fn test_images(
+        &self,
+        model: &Path,
+        console: &Console,
+        device: &Device,
+    ) -> Result<(Vec<String>, Tensor)> {
+        let source = match &self.data {
+            Some(source) => source.clone(),
+            None => trained_on(model)?,
+        };
+        let (dataset, _) = data::load(&source, &mut |notice| console.notice(notice))?;
+        let count = self.n.min(dataset.test.len());
+        let labels = dataset.test.labels[..count].iter().enumerate();
+        let names = labels.map(|(number, label)| format!("test image {number} (a {label})"));
+        Ok((
+            names.collect(),
+            slice_to_tensor(&dataset.test, 0, count, device)?,
+        ))
+    }
+
+    /// The pictures that were named.
+    fn own_images(&self, device: &Device) -> Result<(Vec<String>, Tensor)> {
+        let mut values = Vec::new();
+        for path in &self.images {
+            values.extend(grid::read_picture(path)?);
+        }
+        let names = self.images.iter().map(|path| path.display().to_string());
+        let tensor = Tensor::from_vec(values, (self.images.len(), PIXELS), device)?;
+        Ok((names.collect(), tensor))
+    }
+}
+
+/// The source of the data that the run of a model was trained on; of a weights file it is not known.
+fn trained_on(model: &Path) -> Result<Source> {
+    let config = model.join("config.json");
+    if config.is_file() {
+        Ok(Config::read(&config)?.data)
+    } else {
+        Ok(Source::default())
+    }
+}

@@ -1,0 +1,416 @@
+//! `vae train`: a run directory full of what a model learnt.
+
+use super::console::{Console, duration, losses, weight};
+use super::sample::draw;
+use crate::config::{Config, Provenance};
+use crate::data::{self, Dataset, Source, Split};
+use crate::model::{Mode, Vae};
+use crate::run::{Checkpoint, Metric, MetricsLog, RunDir};
+use crate::train::{Event, Losses, Step, Trainer, slice_to_tensor};
+use crate::{Error, Result, files, grid};
+use candle_core::{Device, Tensor};
+use clap::Args;
+use indicatif::ProgressBar;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Test images in a strip of reconstructions.
+const STRIP: usize = 16;
+/// Pictures in a grid of samples, and in a row of it.
+const SAMPLES: usize = 64;
+const SAMPLE_COLUMNS: usize = 8;
+
+/// Train a model; its weights, pictures and metrics go into a run directory.
+#[derive(Debug, Args)]
+pub struct Train {
+    /// A JSON file of hyperparameters; it holds only what it changes [default: as configs/mnist.json]
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    config: Option<PathBuf>,
+
+    /// auto, mnist, synthetic, or a folder with the four IDX files [default: auto]
+    #[arg(long, value_name = "SOURCE")]
+    data: Option<Source>,
+
+    /// Steps of training; one step is one batch [default: 2000]
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+
+    /// Images a step [default: 64]
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    batch_size: Option<usize>,
+
+    /// The highest learning rate [default: 0.003]
+    #[arg(
+        long,
+        value_name = "F",
+        conflicts_with = "resume",
+        allow_negative_numbers = true
+    )]
+    learning_rate: Option<f64>,
+
+    /// Dimensions of the latent space [default: 16]
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    latent_dim: Option<usize>,
+
+    /// The weight of the KL divergence in the loss; at 1 the loss is a negative ELBO [default: 1]
+    #[arg(
+        long,
+        value_name = "F",
+        conflicts_with = "resume",
+        allow_negative_numbers = true
+    )]
+    beta: Option<f64>,
+
+    /// Decides every random number; the same seed gives the same weights [default: 42]
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    seed: Option<u64>,
+
+    /// Where to put the run [default: a new directory below runs/, named after the time]
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    out: Option<PathBuf>,
+
+    /// Continue the run in this directory; with more --steps, beyond its end
+    #[arg(long, value_name = "DIR")]
+    resume: Option<PathBuf>,
+
+    /// Steps from one set of pictures and training metrics to the next [default: 200]
+    #[arg(long, value_name = "N")]
+    image_every: Option<u64>,
+
+    /// Steps from one checkpoint to the next [default: 200]
+    #[arg(long, value_name = "N")]
+    save_every: Option<u64>,
+
+    /// Steps from one evaluation on all test images to the next [default: 500]
+    #[arg(long, value_name = "N")]
+    eval_every: Option<u64>,
+}
+
+impl Train {
+    pub fn run(mut self, console: &Console, device: &Device) -> Result<ExitCode> {
+        match self.resume.take() {
+            Some(dir) => self.resume(&dir, console, device),
+            None => self.start(console, device),
+        }
+    }
+
+    fn start(self, console: &Console, device: &Device) -> Result<ExitCode> {
+        let config = match &self.config {
+            Some(file) => Config::read(file)?,
+            None => Config::default(),
+        };
+        let mut config = self.overridden(config);
+        config.validate()?;
+        if let Some(out) = &self.out {
+            RunDir::refuse_occupied(out)?;
+        }
+        let dataset = load(&mut config, console)?;
+        let trainer = Trainer::new(&config, &dataset, Vae::new(&config, device)?)?;
+        let out = self
+            .out
+            .unwrap_or_else(|| RunDir::fresh_path(source_name(&config.data)));
+        let run = RunDir::create(&out)?;
+        run.write_config(&config)?;
+        train(trainer, &config, &dataset, run, console)
+    }
+
+    fn resume(self, dir: &Path, console: &Console, device: &Device) -> Result<ExitCode> {
+        let run = RunDir::open(dir)?;
+        let mut checkpoint = Checkpoint::read(&run.checkpoint())?;
+        // What decides the numbers comes from the checkpoint; the file only adds what it leaves out.
+        let file = run.read_config()?;
+        let config = Config {
+            data: file.data,
+            image_every: file.image_every,
+            save_every: file.save_every,
+            eval_every: file.eval_every,
+            ..checkpoint.config.clone()
+        };
+        let mut config = self.overridden(config);
+        config.validate()?;
+        if checkpoint.step() >= config.steps {
+            let why = format!("has done {} of {} steps", checkpoint.step(), config.steps);
+            let hint = "train it further with more steps: --steps N";
+            return Err(Error::input(dir.display(), why).hint(hint));
+        }
+        let trained_on = config.provenance.clone();
+        let dataset = load(&mut config, console)?;
+        refuse_other_data(trained_on.as_ref(), config.provenance.as_ref())?;
+        let mut trainer = Trainer::new(&config, &dataset, checkpoint.take_model(device)?)?;
+        console.say(format_args!("continuing after step {}", checkpoint.step()));
+        checkpoint.restore(&mut trainer)?;
+        run.write_config(&config)?;
+        train(trainer, &config, &dataset, run, console)
+    }
+
+    /// The configuration with the flags that were given in place of its values.
+    fn overridden(&self, config: Config) -> Config {
+        Config {
+            data: self.data.clone().unwrap_or(config.data),
+            steps: self.steps.unwrap_or(config.steps),
+            batch_size: self.batch_size.unwrap_or(config.batch_size),
+            learning_rate: self.learning_rate.unwrap_or(config.learning_rate),
+            latent_dim: self.latent_dim.unwrap_or(config.latent_dim),
+            beta: self.beta.unwrap_or(config.beta),
+            seed: self.seed.unwrap_or(config.seed),
+            image_every: self.image_every.unwrap_or(config.image_every),
+            save_every: self.save_every.unwrap_or(config.save_every),
+            eval_every: self.eval_every.unwrap_or(config.eval_every),
+            ..config
+        }
+    }
+}
+
+/// Loads the data, and notes in the configuration what they turned out to be.
+fn load(config: &mut Config, console: &Console) -> Result<Dataset> {
+    let (dataset, source) = data::load(&config.data, &mut |notice| console.notice(notice))?;
+    let (train, test) = (dataset.train.len(), dataset.test.len());
+    console.say(format_args!(
+        "{}: {train} training and {test} test images",
+        dataset.name
+    ));
+    config.data = match source {
+        // So that the run can be continued from another directory.
+        Source::Folder(folder) => Source::Folder(folder.canonicalize().unwrap_or(folder)),
+        source => source,
+    };
+    config.provenance = Some(Provenance {
+        version: env!("CARGO_PKG_VERSION").into(),
+        dataset: dataset.name.clone(),
+        dataset_sha256: dataset.digest(),
+    });
+    Ok(dataset)
+}
+
+fn source_name(source: &Source) -> &'static str {
+    match source {
+        Source::Mnist => "mnist",
+        Source::Synthetic => "synthetic",
+        Source::Folder(_) => "folder",
+        Source::Auto => "auto",
+    }
+}
+
+fn refuse_other_data(then: Option<&Provenance>, now: Option<&Provenance>) -> Result<()> {
+    match (then, now) {
+        (Some(then), Some(now)) if then.dataset_sha256 != now.dataset_sha256 => {
+            let why = format!(
+                "the run was trained on {}, this is {}",
+                then.dataset, now.dataset
+            );
+            Err(Error::input("--data", why).hint("other data make another run: start a new one"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The signals that end a run early: what was done is saved first.
+struct Interrupts {
+    interrupt: Arc<AtomicBool>,
+    terminate: Arc<AtomicBool>,
+}
+
+impl Interrupts {
+    fn listen() -> Result<Self> {
+        let listen = |signal, code| -> std::io::Result<Arc<AtomicBool>> {
+            let raised = Arc::new(AtomicBool::new(false));
+            // In this order the second signal, not the first, leaves at once.
+            signal_hook::flag::register_conditional_shutdown(signal, code, raised.clone())?;
+            signal_hook::flag::register(signal, raised.clone())?;
+            Ok(raised)
+        };
+        let listen = |signal, code| {
+            listen(signal, code).map_err(|error| Error::failed("signal handler", error))
+        };
+        Ok(Self {
+            interrupt: listen(SIGINT, 130)?,
+            terminate: listen(SIGTERM, 143)?,
+        })
+    }
+
+    /// The exit code of the signal that was raised, if one was.
+    fn raised(&self) -> Option<u8> {
+        if self.interrupt.load(Ordering::Relaxed) {
+            Some(130)
+        } else if self.terminate.load(Ordering::Relaxed) {
+            Some(143)
+        } else {
+            None
+        }
+    }
+}
+
+fn train(
+    mut trainer: Trainer,
+    config: &Config,
+    dataset: &Dataset,
+    run: RunDir,
+    console: &Console,
+) -> Result<ExitCode> {
+    let interrupts = Interrupts::listen()?;
+    let begun = Instant::now();
+    let mut recorder = Recorder::new(&trainer, config, dataset, &run, console)?;
+    let outcome = trainer.run(
+        || interrupts.raised().is_some(),
+        |trainer, event| recorder.record(trainer, event),
+    );
+    recorder.bar.finish_and_clear();
+    outcome?;
+    console.result(run.path())?;
+    if let Some(code) = interrupts.raised()
+        && trainer.progress.step < config.steps
+    {
+        let (step, dir) = (trainer.progress.step, run.path().display());
+        console.say(format_args!(
+            "stopped and saved after step {step}; go on with: vae train --resume {dir}"
+        ));
+        return Ok(ExitCode::from(code));
+    }
+    let time = duration(begun.elapsed());
+    console.say(format_args!(
+        "done in {time}; look at its pictures, and let it draw: vae sample out.png"
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes down what a training tells.
+struct Recorder<'a> {
+    config: &'a Config,
+    console: &'a Console,
+    run: &'a RunDir,
+    log: MetricsLog,
+    bar: ProgressBar,
+    /// The test images whose reconstructions are shown: (images, 784).
+    originals: Tensor,
+    clock: Clock,
+}
+
+impl<'a> Recorder<'a> {
+    fn new(
+        trainer: &Trainer,
+        config: &'a Config,
+        dataset: &Dataset,
+        run: &'a RunDir,
+        console: &'a Console,
+    ) -> Result<Self> {
+        let test: &Split = &dataset.test;
+        Ok(Self {
+            config,
+            console,
+            run,
+            log: MetricsLog::open(run, trainer.progress.step)?,
+            bar: console.bar(config.steps, trainer.progress.step),
+            originals: slice_to_tensor(test, 0, STRIP.min(test.len()), trainer.vae.device())?,
+            clock: Clock::start(),
+        })
+    }
+
+    fn record(&mut self, trainer: &Trainer, event: Event) -> Result<()> {
+        match event {
+            Event::Step(step) => self.step(&step),
+            Event::Collapse(step) => self.collapse(&step),
+            Event::Interval(interval) => self.interval(trainer, interval)?,
+            Event::Evaluation(step, losses) => self.evaluation(step, losses)?,
+            Event::Save => self.run.save(trainer, self.config)?,
+        }
+        self.clock.restart();
+        Ok(())
+    }
+
+    fn step(&mut self, step: &Step) {
+        self.clock.count();
+        let speed = self.clock.images_per_second(self.config.batch_size);
+        self.bar.set_position(step.step);
+        self.bar.set_message(losses(step, self.config.beta, speed));
+    }
+
+    fn collapse(&self, step: &Step) {
+        let message = format!(
+            "warning: step {}: the KL has been next to nothing for long: the posterior has collapsed onto \
+             the prior, and the decoder ignores its latent vector. Try a lower --beta or --learning-rate.",
+            step.step
+        );
+        self.console.say_above(&self.bar, message);
+    }
+
+    fn interval(&mut self, trainer: &Trainer, interval: Step) -> Result<()> {
+        let speed = self.clock.take_images_per_second(self.config.batch_size);
+        self.log
+            .push(Metric::train(interval, self.config.beta, speed))?;
+        if self.bar.is_hidden() {
+            let losses = losses(&interval, self.config.beta, speed);
+            let (step, steps) = (interval.step, self.config.steps);
+            self.console
+                .say(format_args!("step {step} of {steps}: {losses}"));
+        }
+        self.pictures(&trainer.vae, interval.step)
+    }
+
+    fn pictures(&self, vae: &Vae, step: u64) -> Result<()> {
+        let posterior = vae.encode(&self.originals, Mode::Inference)?;
+        let reconstructions = vae.decode(&posterior.mean, Mode::Inference)?;
+        let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
+        let strip = grid::png_pairs(&flat(&self.originals)?, &flat(&reconstructions)?, STRIP)?;
+        files::write_atomically(&self.run.reconstruction(step), &strip)?;
+        let samples = draw(vae, SAMPLES, self.config.seed, 1.0)?;
+        files::write_atomically(
+            &self.run.sample(step),
+            &grid::png(&samples, SAMPLE_COLUMNS)?,
+        )
+    }
+
+    fn evaluation(&mut self, step: u64, losses: Losses) -> Result<()> {
+        let beta = self.config.beta;
+        self.log.push(Metric::test(step, losses, beta))?;
+        let message = format!(
+            "step {step}: test loss {:.2} = {:.2} squared error + {}{:.2} KL",
+            losses.loss(beta),
+            losses.squared_error,
+            weight(beta),
+            losses.kl
+        );
+        self.console.say_above(&self.bar, message);
+        Ok(())
+    }
+}
+
+/// Measures the speed of steps alone: not of pictures, evaluations and checkpoints.
+struct Clock {
+    since: Instant,
+    busy: Duration,
+    steps: u64,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self {
+            since: Instant::now(),
+            busy: Duration::ZERO,
+            steps: 0,
+        }
+    }
+
+    fn count(&mut self) {
+        self.busy += self.since.elapsed();
+        self.steps += 1;
+    }
+
+    fn restart(&mut self) {
+        self.since = Instant::now();
+    }
+
+    fn images_per_second(&self, batch_size: usize) -> f64 {
+        (self.steps * batch_size as u64) as f64 / self.busy.as_secs_f64().max(1e-9)
+    }
+
+    fn take_images_per_second(&mut self, batch_size: usize) -> f64 {
+        let speed = self.images_per_second(batch_size);
+        *self = Self::start();
+        // Whole hundredths: what is beyond them is noise.
+        (speed * 100.0).round() / 100.0
+    }
+}

@@ -1,0 +1,109 @@
+//! The order in which training sees the images.
+
+use super::{PIXELS, Split};
+use crate::Result;
+use crate::rng::{Purpose, stream};
+use candle_core::{Device, Tensor};
+use rand::seq::SliceRandom;
+
+/// Batches of a split, shuffled anew each epoch: each image is seen once before any is seen again.
+///
+/// A batch is a function of the seed and the step. One that crosses the end of an epoch continues with
+/// the first images of the next.
+#[derive(Debug)]
+pub struct Batches<'a> {
+    split: &'a Split,
+    batch_size: usize,
+    seed: u64,
+    /// The epoch that `order` is of.
+    epoch: Option<u64>,
+    order: Vec<u32>,
+}
+
+impl<'a> Batches<'a> {
+    /// Batches of `batch_size` images out of `split`, which holds at least as many.
+    pub fn new(split: &'a Split, batch_size: usize, seed: u64) -> Self {
+        Self {
+            split,
+            batch_size,
+            seed,
+            epoch: None,
+            order: Vec::new(),
+        }
+    }
+
+    /// The positions in the split of the images of a step, counted from 1.
+    pub fn indices(&mut self, step: u64) -> Vec<usize> {
+        let (images, batch) = (self.split.len() as u64, self.batch_size as u64);
+        let first = (step - 1) * batch;
+        (first..first + batch)
+            .map(|i| self.order(i / images)[(i % images) as usize] as usize)
+            .collect()
+    }
+
+    /// The images of a step, counted from 1: (batch size, 784), 0 to 1.
+    pub fn images(&mut self, step: u64, device: &Device) -> Result<Tensor> {
+        let indices = self.indices(step);
+        let images = indices.iter().map(|&index| self.split.image(index));
+        to_tensor(images, device)
+    }
+
+    fn order(&mut self, epoch: u64) -> &[u32] {
+        if self.epoch != Some(epoch) {
+            self.order = (0..self.split.len() as u32).collect();
+            let mut rng = stream(self.seed, Purpose::Shuffle, epoch);
+            self.order.shuffle(&mut rng);
+            self.epoch = Some(epoch);
+        }
+        &self.order
+    }
+}
+
+/// Images as the model takes them: (images, 784), 0 to 1.
+pub fn to_tensor<'a>(
+    images: impl ExactSizeIterator<Item = &'a [u8]>,
+    device: &Device,
+) -> Result<Tensor> {
+    let count = images.len();
+    let mut values = Vec::with_capacity(count * PIXELS);
+    for image in images {
+        values.extend(image.iter().map(|&pixel| f32::from(pixel) / 255.0));
+    }
+    Ok(Tensor::from_vec(values, (count, PIXELS), device)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(images: usize) -> Split {
+        Split {
+            pixels: vec![0; images * PIXELS],
+            labels: vec![0; images],
+        }
+    }
+
+    #[test]
+    fn an_epoch_has_every_image_once() {
+        let split = split(10);
+        let mut batches = Batches::new(&split, 4, 1);
+        let seen: Vec<usize> = (1..=5).flat_map(|step| batches.indices(step)).collect();
+        for epoch in seen.chunks(10) {
+            let mut sorted = epoch.to_vec();
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..10).collect::<Vec<_>>());
+        }
+        assert_ne!(seen[..10], seen[10..]);
+    }
+
+    #[test]
+    fn a_batch_depends_on_seed_and_step_alone() {
+        let split = split(100);
+        let mut forward = Batches::new(&split, 30, 7);
+        let early: Vec<_> = (1..=9).map(|step| forward.indices(step)).collect();
+        let mut late = Batches::new(&split, 30, 7);
+        assert_eq!(late.indices(9), early[8]);
+        assert_eq!(late.indices(4), early[3]);
+        assert_ne!(Batches::new(&split, 30, 8).indices(1), early[0]);
+    }
+}

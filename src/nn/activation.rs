@@ -1,0 +1,61 @@
+//! The functions between the layers.
+
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// A function applied to each value that a layer computes.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// The value itself.
+    #[default]
+    None,
+    /// The value where it is positive, else 0.
+    Relu,
+    /// The value where it is positive, else a fraction of it: the slope, between 0 and 1.
+    LeakyRelu(f32),
+    /// 1 / (1 + exp(-value)): between 0 and 1.
+    Sigmoid,
+}
+
+impl Activation {
+    /// Replaces each value by the function of it.
+    pub(crate) fn apply(self, values: &mut [f32]) {
+        match self {
+            Self::None => {}
+            Self::Relu => values.iter_mut().for_each(|v| *v = v.max(0.0)),
+            Self::LeakyRelu(slope) => {
+                values
+                    .iter_mut()
+                    .for_each(|v| *v = if *v > 0.0 { *v } else { slope * *v });
+            }
+            Self::Sigmoid => values
+                .iter_mut()
+                .for_each(|v| *v = 1.0 / (1.0 + (-*v).exp())),
+        }
+    }
+
+    /// Turns gradients of the function's `outputs` into gradients of its inputs. Each of the
+    /// functions can tell its slope from its output alone, so the inputs need not be kept.
+    pub(crate) fn backward(self, outputs: &[f32], gradients: &mut [f32]) {
+        let pairs = gradients.iter_mut().zip(outputs);
+        match self {
+            Self::None => {}
+            Self::Relu => pairs.for_each(|(g, y)| *g = if *y > 0.0 { *g } else { 0.0 }),
+            Self::LeakyRelu(slope) => {
+                pairs.for_each(|(g, y)| *g = if *y > 0.0 { *g } else { slope * *g });
+            }
+            Self::Sigmoid => pairs.for_each(|(g, y)| *g *= y * (1.0 - y)),
+        }
+    }
+
+    /// The same function from candle's own operations.
+    pub(crate) fn with_candle(self, values: &Tensor) -> candle_core::Result<Tensor> {
+        match self {
+            Self::None => Ok(values.clone()),
+            Self::Relu => values.relu(),
+            Self::LeakyRelu(slope) => candle_nn::ops::leaky_relu(values, f64::from(slope)),
+            Self::Sigmoid => candle_nn::ops::sigmoid(values),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Matrix products, on slices: the one place in the crate with `unsafe` code.
+//!
+//! The `gemm` crate works on raw pointers and picks the widest vector instructions of the processor
+//! at run time. This file checks bounds once, so that nothing outside of it has to.
+
+use gemm::Parallelism;
+
+/// A matrix seen in a slice: `rows` by `cols`, in row-major order or transposed.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a> {
+    data: &'a [f32],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// The row-major matrix that fills `data`.
+    ///
+    /// # Panics
+    ///
+    /// If `data` has not exactly `rows * cols` elements.
+    pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
+        assert_eq!(data.len(), rows * cols, "a {rows} by {cols} matrix");
+        Self {
+            data,
+            rows,
+            cols,
+            row_stride: cols,
+            col_stride: 1,
+        }
+    }
+
+    /// The same elements, rows as columns.
+    pub fn transposed(self) -> Self {
+        Self {
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+            ..self
+        }
+    }
+}
+
+/// What happens to the values that a product finds in its destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// They are replaced by the product.
+    Overwrite,
+    /// The product is added to them.
+    Add,
+}
+
+/// Computes `left * right` into the row-major `out`, on the calling thread.
+///
+/// # Panics
+///
+/// If the shapes do not fit each other.
+pub fn matmul(left: Matrix, right: Matrix, out: &mut [f32], destination: Destination) {
+    product(left, right, out, destination, Parallelism::None);
+}
+
+/// Like [`matmul`], on all threads of the pool. The values do not depend on their number: each
+/// element is summed by one thread, in one order.
+///
+/// # Panics
+///
+/// If the shapes do not fit each other.
+pub fn matmul_on_all_threads(
+    left: Matrix,
+    right: Matrix,
+    out: &mut [f32],
+    destination: Destination,
+) {
+    product(left, right, out, destination, Parallelism::Rayon(0));
+}
+
+fn product(
+    left: Matrix,
+    right: Matrix,
+    out: &mut [f32],
+    destination: Destination,
+    parallelism: Parallelism,
+) {
+    assert_eq!(left.cols, right.rows, "inner dimensions of a product");
+    assert_eq!(out.len(), left.rows * right.cols, "size of a product");
+    // SAFETY: `Matrix::new` guarantees that `left` and `right` cover rows * cols elements of their
+    // slices with these strides, which transposing keeps; the assertions above say the same of
+    // `out` and make the three shapes agree. `out` is borrowed mutably, so it overlaps neither.
+    #[allow(unsafe_code)]
+    unsafe {
+        gemm::gemm(
+            left.rows,
+            right.cols,
+            left.cols,
+            out.as_mut_ptr(),
+            1,
+            right.cols as isize,
+            destination == Destination::Add,
+            left.data.as_ptr(),
+            left.col_stride as isize,
+            left.row_stride as isize,
+            right.data.as_ptr(),
+            right.col_stride as isize,
+            right.row_stride as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn naive(left: &[f32], right: &[f32], rows: usize, inner: usize, cols: usize) -> Vec<f32> {
+        let mut out = vec![0.0; rows * cols];
+        for r in 0..rows {
+            for c in 0..cols {
+                out[r * cols + c] = (0..inner)
+                    .map(|i| left[r * inner + i] * right[i * cols + c])
+                    .sum();
+            }
+        }
+        out
+    }
+
+    fn transpose(data: &[f32], rows: usize, cols: usize) -> Vec<f32> {
+        let mut out = vec![0.0; data.len()];
+        for r in 0..rows {
+            for c in 0..cols {
+                out[c * rows + r] = data[r * cols + c];
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn products_match_the_definition_in_every_orientation() {
+        for (rows, inner, cols) in [
+            (1, 1, 1),
+            (3, 5, 2),
+            (17, 33, 19),
+            (64, 100, 1),
+            (1, 70, 65),
+        ] {
+            let left: Vec<f32> = (0..rows * inner).map(|i| (i % 7) as f32 - 3.0).collect();
+            let right: Vec<f32> = (0..inner * cols).map(|i| (i % 5) as f32 - 2.0).collect();
+            let expected = naive(&left, &right, rows, inner, cols);
+            let (left_t, right_t) = (
+                transpose(&left, rows, inner),
+                transpose(&right, inner, cols),
+            );
+            let lefts = [
+                Matrix::new(&left, rows, inner),
+                Matrix::new(&left_t, inner, rows).transposed(),
+            ];
+            let rights = [
+                Matrix::new(&right, inner, cols),
+                Matrix::new(&right_t, cols, inner).transposed(),
+            ];
+            for l in lefts {
+                for r in rights {
+                    let mut out = vec![f32::NAN; rows * cols];
+                    matmul(l, r, &mut out, Destination::Overwrite);
+                    assert_eq!(out, expected);
+                    matmul_on_all_threads(l, r, &mut out, Destination::Add);
+                    let doubled: Vec<f32> = expected.iter().map(|v| v * 2.0).collect();
+                    assert_eq!(out, doubled);
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "inner dimensions")]
+    fn shapes_that_do_not_fit_are_refused() {
+        let data = [0.0; 6];
+        let (left, right) = (Matrix::new(&data, 2, 3), Matrix::new(&data, 2, 3));
+        matmul(left, right, &mut [0.0; 6], Destination::Overwrite);
+    }
+}

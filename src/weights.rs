@@ -1,0 +1,96 @@
+//! Weights in files: safetensors, with PyTorch's names and layouts and our configuration beside them.
+
+use crate::config::Config;
+use crate::{Error, Result, files};
+use candle_core::{Device, Tensor};
+use safetensors::tensor::{Dtype, TensorView};
+use safetensors::{SafeTensors, serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// No file of ours is larger: the largest model with its moments.
+const LARGEST_FILE: u64 = 2 << 30;
+
+/// The header's one key of our own. There is only one because several have no fixed order, and the
+/// same weights should be the same bytes.
+const KEY: &str = "vae";
+
+/// Tensors by name, all f32.
+pub type Tensors = HashMap<String, Tensor>;
+
+/// The bytes of a safetensors file with `tensors` and, in its header, `description` as JSON.
+pub fn to_bytes<'a>(
+    tensors: impl IntoIterator<Item = (String, &'a Tensor)>,
+    description: &impl Serialize,
+) -> Result<Vec<u8>> {
+    let broken = |error: &dyn std::fmt::Display| Error::failed("safetensors", error);
+    let mut raw = Vec::new();
+    for (name, tensor) in tensors {
+        let values = tensor.flatten_all()?.to_vec1::<f32>()?;
+        let bytes: Vec<u8> = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        raw.push((name, tensor.dims().to_vec(), bytes));
+    }
+    let views = raw.iter().map(|(name, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
+        view.map(|view| (name.as_str(), view))
+    });
+    let views = views.collect::<std::result::Result<Vec<_>, _>>();
+    let views = views.map_err(|error| broken(&error))?;
+    let description = serde_json::to_string(description).map_err(|error| broken(&error))?;
+    let header = HashMap::from([(KEY.to_string(), description)]);
+    serialize(views, Some(header)).map_err(|error| broken(&error))
+}
+
+/// What is in a safetensors file of ours: its tensors and the description in its header.
+///
+/// # Errors
+///
+/// If the file cannot be read, is not whole, or has no such description.
+pub fn read<D: DeserializeOwned>(path: &Path) -> Result<(Tensors, D)> {
+    let bytes = files::read(path, LARGEST_FILE)?;
+    let damaged = |error: &dyn std::fmt::Display| {
+        Error::input(
+            path.display(),
+            format!("is not a whole weights file: {error}"),
+        )
+    };
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(&error))?;
+    let description = header.metadata().as_ref().and_then(|map| map.get(KEY));
+    let description = description.ok_or_else(|| {
+        Error::input(path.display(), "has no configuration in its header")
+            .hint("give a model.safetensors that `vae train` wrote")
+    })?;
+    let description = serde_json::from_str(description).map_err(|error| damaged(&error))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(&error))?;
+    let mut tensors = Tensors::new();
+    for (name, view) in file.iter() {
+        if view.dtype() != Dtype::F32 {
+            return Err(damaged(&format!("`{name}` is not of type f32")));
+        }
+        let (values, rest) = view.data().as_chunks::<4>();
+        if !rest.is_empty() {
+            return Err(damaged(&format!("`{name}` ends within a number")));
+        }
+        let values = values.iter().map(|&bytes| f32::from_le_bytes(bytes));
+        let tensor = Tensor::from_vec(values.collect(), view.shape(), &Device::Cpu)?;
+        tensors.insert(name.to_string(), tensor);
+    }
+    Ok((tensors, description))
+}
+
+/// The part of a configuration that made a model what it is: not where its data lay or how often it
+/// was saved, so that those leave no trace in its file.
+pub fn description(config: &Config) -> Result<serde_json::Value> {
+    let mut value = serde_json::to_value(config).map_err(|e| Error::failed("config", e))?;
+    if let Some(keys) = value.as_object_mut() {
+        for key in ["data", "image_every", "save_every", "eval_every"] {
+            keys.remove(key);
+        }
+    }
+    Ok(value)
+}

@@ -1,0 +1,303 @@
+//! The numbers: layers, losses, Adam and whole models against PyTorch's values, and the fused
+//! operations against candle's own.
+//!
+//! The reference values were computed in double precision by `tests/fixtures/make.py`, which also checks
+//! each of their gradients against finite differences.
+
+use candle_core::{D, Device, Tensor, Var};
+use serde_json::Value;
+use std::collections::HashMap;
+use vae::architecture::{convolution, transposed_convolution};
+use vae::config::{Config, ConvConfig};
+use vae::model::{Mode, Posterior, Vae};
+use vae::nn::activation::Activation;
+use vae::nn::adam::{Adam, Constants};
+use vae::nn::dropout::dropout;
+use vae::nn::layer::{Layer, Map};
+use vae::nn::loss;
+
+const FIXTURES: &[u8] = include_bytes!("fixtures/reference.safetensors");
+
+/// For values, and for gradients: relative to the largest value of the tensor.
+const VALUES: f32 = 1e-5;
+const GRADIENTS: f32 = 1e-4;
+
+struct Fixtures {
+    tensors: HashMap<String, Tensor>,
+    cases: serde_json::Map<String, Value>,
+}
+
+impl Fixtures {
+    fn load() -> Self {
+        let tensors = candle_core::safetensors::load_buffer(FIXTURES, &Device::Cpu).unwrap();
+        let (_, header) = safetensors::SafeTensors::read_metadata(FIXTURES).unwrap();
+        let cases = &header.metadata().as_ref().unwrap()["cases"];
+        Self {
+            tensors,
+            cases: serde_json::from_str(cases).unwrap(),
+        }
+    }
+
+    fn get(&self, case: &str, name: &str) -> Tensor {
+        self.tensors[&format!("{case}.{name}")].clone()
+    }
+
+    fn var(&self, case: &str, name: &str) -> Var {
+        Var::from_tensor(&self.get(case, name)).unwrap()
+    }
+
+    fn of_kind(&self, kinds: &[&str]) -> Vec<(&String, &Value)> {
+        let of_kind = |case: &Value| kinds.contains(&case["kind"].as_str().unwrap());
+        self.cases.iter().filter(|(_, case)| of_kind(case)).collect()
+    }
+}
+
+fn flat(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+#[track_caller]
+fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f32, what: &str) {
+    assert_eq!(found.dims(), expected.dims(), "{what}");
+    let (found, expected) = (flat(found), flat(expected));
+    let scale = expected.iter().fold(f32::MIN_POSITIVE, |m, v| m.max(v.abs()));
+    let worst = found.iter().zip(&expected).map(|(f, e)| (f - e).abs());
+    let worst = worst.fold(0.0, f32::max) / scale;
+    assert!(worst <= tolerance, "{what}: off by {worst} of its largest value");
+    assert!(found.iter().all(|v| v.is_finite()), "{what} is not finite");
+}
+
+/// (images, channels, rows, columns) to (images, rows, columns, channels), and what has no rows as it is.
+fn channels_last(tensor: &Tensor) -> Tensor {
+    match tensor.rank() {
+        4 => tensor.permute((0, 2, 3, 1)).unwrap().contiguous().unwrap(),
+        _ => tensor.clone(),
+    }
+}
+
+fn layer_of(case: &Value, fixtures: &Fixtures, name: &str, input: &Tensor) -> Layer {
+    let (weight, bias) = (fixtures.var(name, "weight"), fixtures.var(name, "bias"));
+    let activation: Activation = serde_json::from_value(case["activation"].clone()).unwrap();
+    let conv = || ConvConfig {
+        channels: bias.elem_count(),
+        kernel: case["kernel"].as_u64().unwrap() as usize,
+        stride: case["stride"].as_u64().unwrap() as usize,
+        padding: serde_json::from_value(case["padding"].clone()).unwrap(),
+        activation,
+        dropout: 0.0,
+    };
+    let grid = || <[usize; 3]>::try_from(&input.dims()[1..]).unwrap();
+    let map = match case["kind"].as_str().unwrap() {
+        "conv" => Map::Conv(convolution(grid(), &conv()).unwrap()),
+        "conv_transpose" => Map::ConvTranspose(transposed_convolution(grid(), &conv()).unwrap()),
+        _ => Map::Dense {
+            inputs: input.dims()[1],
+            outputs: bias.elem_count(),
+        },
+    };
+    Layer {
+        map,
+        activation,
+        weight,
+        bias,
+    }
+}
+
+/// Runs every layer case forward and backward and compares with the reference values.
+fn check_layers(forward: impl Fn(&Layer, &Tensor) -> candle_core::Result<Tensor>) {
+    let fixtures = Fixtures::load();
+    let cases = fixtures.of_kind(&["conv", "conv_transpose", "dense"]);
+    assert!(cases.len() >= 18, "found {}", cases.len());
+    for (name, case) in cases {
+        let input = channels_last(&fixtures.get(name, "input"));
+        let input = Var::from_tensor(&input).unwrap();
+        let layer = layer_of(case, &fixtures, name, &input);
+        assert_eq!(layer.weight.dims(), layer.map.weight_shape(), "{name}");
+
+        let output = forward(&layer, &input).unwrap();
+        let expected = channels_last(&fixtures.get(name, "output"));
+        assert_close(&output, &expected, VALUES, name);
+
+        let cotangent = channels_last(&fixtures.get(name, "grad_output"));
+        let scalar = (output * cotangent).unwrap().sum_all().unwrap();
+        let gradients = scalar.backward().unwrap();
+        for (of, var) in [
+            ("grad_input", &input),
+            ("grad_weight", &layer.weight),
+            ("grad_bias", &layer.bias),
+        ] {
+            let found = gradients.get(var).expect(of);
+            let expected = channels_last_if(of == "grad_input", &fixtures.get(name, of));
+            assert_close(found, &expected, GRADIENTS, &format!("{name}: {of}"));
+        }
+    }
+}
+
+fn channels_last_if(condition: bool, tensor: &Tensor) -> Tensor {
+    if condition {
+        channels_last(tensor)
+    } else {
+        tensor.clone()
+    }
+}
+
+#[test]
+fn fused_layers_have_pytorchs_values_and_gradients() {
+    check_layers(Layer::forward);
+}
+
+#[test]
+fn layers_from_candles_own_operations_have_them_too() {
+    check_layers(Layer::forward_with_candle);
+}
+
+#[test]
+fn losses_have_pytorchs_values_and_gradients() {
+    let fixtures = Fixtures::load();
+    let get = |name: &str| fixtures.get("loss", name);
+    let y = fixtures.var("loss", "y");
+    let (mean, log_variance) = (
+        fixtures.var("loss", "mean"),
+        fixtures.var("loss", "log_variance"),
+    );
+    let squared_error = loss::squared_error(&y, &get("x")).unwrap();
+    let kl = loss::kl(&mean, &log_variance).unwrap();
+    assert_close(&squared_error, &get("squared_error"), VALUES, "squared error");
+    assert_close(&kl, &get("kl"), VALUES, "kl");
+
+    let total = (squared_error + (kl * 1.7).unwrap()).unwrap();
+    let gradients = total.mean_all().unwrap().backward().unwrap();
+    for (name, var) in [
+        ("grad_y", &y),
+        ("grad_mean", &mean),
+        ("grad_log_variance", &log_variance),
+    ] {
+        let found = gradients.get(var).expect(name);
+        assert_close(found, &get(name), GRADIENTS, name);
+    }
+}
+
+#[test]
+fn losses_match_candles_own_operations() {
+    let fixtures = Fixtures::load();
+    let get = |name: &str| fixtures.get("loss", name);
+    let (x, y, mean, l) = (get("x"), get("y"), get("mean"), get("log_variance"));
+    let expected = (&y - &x).unwrap().sqr().unwrap().sum(D::Minus1).unwrap();
+    let found = loss::squared_error(&y, &x).unwrap();
+    assert_close(&found, &expected, VALUES, "squared error");
+    let terms = ((mean.sqr().unwrap() + l.exp().unwrap()).unwrap() - &l).unwrap();
+    let expected = ((terms - 1.0).unwrap().sum(D::Minus1).unwrap() * 0.5).unwrap();
+    assert_close(&loss::kl(&mean, &l).unwrap(), &expected, VALUES, "kl");
+}
+
+#[test]
+fn posterior_samples_pass_gradients_to_mean_and_log_variance() {
+    let fixtures = Fixtures::load();
+    let get = |name: &str| fixtures.get("loss", name);
+    let (mean, log_variance) = (
+        fixtures.var("loss", "mean"),
+        fixtures.var("loss", "log_variance"),
+    );
+    let posterior = Posterior {
+        mean: mean.as_tensor().clone(),
+        log_variance: log_variance.as_tensor().clone(),
+    };
+    let z = posterior.sample(&get("epsilon")).unwrap();
+    assert_close(&z, &get("z"), VALUES, "z");
+    let scalar = (z * get("grad_z")).unwrap().sum_all().unwrap();
+    let gradients = scalar.backward().unwrap();
+    let found = gradients.get(&mean).unwrap();
+    assert_close(found, &get("z_grad_mean"), GRADIENTS, "mean");
+    let found = gradients.get(&log_variance).unwrap();
+    let expected = get("z_grad_log_variance");
+    assert_close(found, &expected, GRADIENTS, "log variance");
+}
+
+#[test]
+fn adam_moves_as_pytorchs_does() {
+    let fixtures = Fixtures::load();
+    let weight = fixtures.var("adam", "weight0");
+    let constants = Constants {
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+    };
+    let adam = Adam::new(constants, vec![weight.clone()]).unwrap();
+    for step in 1..=4 {
+        let gradient = fixtures.get("adam", &format!("grad{step}"));
+        let scalar = (weight.as_tensor() * gradient).unwrap().sum_all().unwrap();
+        let gradients = scalar.backward().unwrap();
+        adam.step(&gradients, 3e-3, step).unwrap();
+        let expected = fixtures.get("adam", &format!("weight{step}"));
+        assert_close(weight.as_tensor(), &expected, VALUES, &format!("step {step}"));
+    }
+}
+
+/// The weights of the tiny models: a formula, so that they need not be kept.
+fn formula_weights(case: &Value) -> HashMap<String, Tensor> {
+    let names = case["names"].as_array().unwrap().iter().enumerate();
+    let weights = names.map(|(p, entry)| {
+        let shape: Vec<usize> = serde_json::from_value(entry[1].clone()).unwrap();
+        let value = |i: usize| {
+            let remainder = ((i * 7919 + (p + 1) * 104_729) % 1009) as f64;
+            (remainder / 1009.0 - 0.5) as f32
+        };
+        let values: Vec<f32> = (0..shape.iter().product()).map(value).collect();
+        let tensor = Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
+        (entry[0].as_str().unwrap().to_string(), tensor)
+    });
+    weights.collect()
+}
+
+#[test]
+fn whole_models_have_pytorchs_outputs_losses_and_gradients() {
+    let fixtures = Fixtures::load();
+    let cases = fixtures.of_kind(&["model"]);
+    assert_eq!(cases.len(), 2);
+    for (name, case) in cases {
+        let config = Config::parse(&case["config"].to_string(), name).unwrap();
+        let vae = Vae::with_weights(&config, &Device::Cpu, formula_weights(case)).unwrap();
+        let (x, epsilon) = (fixtures.get(name, "x"), fixtures.get(name, "epsilon"));
+
+        let posterior = vae.encode(&x, Mode::Inference).unwrap();
+        let close = |found: &Tensor, of: &str| {
+            assert_close(found, &fixtures.get(name, of), VALUES, &format!("{name}: {of}"));
+        };
+        close(&posterior.mean, "mean");
+        close(&posterior.log_variance, "log_variance");
+        let latent = posterior.sample(&epsilon).unwrap();
+        close(&vae.decode(&latent, Mode::Inference).unwrap(), "output");
+        let terms = vae.terms(&x, &epsilon, Mode::Inference).unwrap();
+        close(&terms.squared_error, "squared_error");
+        close(&terms.kl, "kl");
+
+        let total = (terms.squared_error + terms.kl).unwrap();
+        let gradients = total.mean_all().unwrap().backward().unwrap();
+        for (parameter, var) in vae.parameters() {
+            let gradient = gradients.get(var).expect(parameter);
+            match fixtures.tensors.get(&format!("{name}.grad.{parameter}")) {
+                Some(expected) => assert_close(gradient, expected, GRADIENTS, parameter),
+                None => {
+                    let stats = flat(&fixtures.get(name, &format!("grad_stats.{parameter}")));
+                    let values = flat(gradient).into_iter().map(f64::from);
+                    let norm = values.map(|g| g * g).sum::<f64>().sqrt() as f32;
+                    assert!((norm / stats[1] - 1.0).abs() < GRADIENTS, "{parameter}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn dropout_keeps_its_share_and_the_expected_value_and_passes_the_same_gradients() {
+    let ones = Var::ones((100, 1000), candle_core::DType::F32, &Device::Cpu).unwrap();
+    let output = dropout(&ones, 0.2, 1, 2).unwrap();
+    let values = flat(&output);
+    let kept = values.iter().filter(|&&v| v > 0.0).count() as f64 / 1e5;
+    assert!((kept - 0.8).abs() < 0.01, "{kept}");
+    assert!(values.iter().all(|&v| v == 0.0 || (v - 1.25).abs() < 1e-6));
+    let gradients = output.sum_all().unwrap().backward().unwrap();
+    assert_eq!(flat(gradients.get(&ones).unwrap()), values);
+    assert_eq!(flat(&dropout(&ones, 0.2, 1, 2).unwrap()), values);
+    assert_ne!(flat(&dropout(&ones, 0.2, 1, 3).unwrap()), values);
+}
