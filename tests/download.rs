@@ -4,6 +4,8 @@
 //! serves MNIST's Parquet files on the loopback interface, named by `VAE_TEST_HUB`. Without it
 //! they say that they are skipped. The others bring a small server of their own.
 
+#![cfg(all(unix, feature = "download"))]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

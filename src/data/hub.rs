@@ -294,6 +294,9 @@ fn explain(error: &HFError) -> String {
     match error {
         HFError::Http { context } => format!("it answers {}", context.status),
         HFError::EntryNotFound { path, .. } => format!("it has no file {path}"),
+        HFError::Io(error) => {
+            format!("the hub client's cache cannot be written: {error} (HF_HOME moves it)")
+        }
         HFError::CacheLockTimeout { path } => format!(
             "another program seems to be downloading it ({} is locked)",
             path.display()

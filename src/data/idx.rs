@@ -12,13 +12,13 @@
 //! trusted: what it promises is compared with the file's length before any memory is asked for.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::io::{self, ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
 use super::{Dataset, SIDE, Split};
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// The names of the four files, in the order in which this crate writes and digests them.
 pub const FILES: [&str; 4] = [
@@ -39,6 +39,11 @@ const DEFLATE_LIMIT: u64 = 1032;
 
 /// Reads the four files in `folder`, each raw or gzipped, in either spelling of their names
 /// (`train-images-idx3-ubyte` or `train-images.idx3-ubyte`).
+///
+/// # Errors
+///
+/// If a file is missing, cannot be read, or is anything else than its header promises; if the
+/// images are not 28 x 28 pixels; if images and labels differ in number.
 pub fn read_folder(folder: &Path) -> Result<Dataset> {
     let kind = fs::metadata(folder).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Error::input(folder.display(), "there is no such folder")
@@ -60,18 +65,17 @@ pub fn read_folder(folder: &Path) -> Result<Dataset> {
     })
 }
 
-/// Writes the four files, raw, into `folder`, which is made if need be.
+/// Writes the four files, raw, into `folder`, which is made if need be. Each appears whole or not
+/// at all.
 ///
-/// Each file appears whole or not at all: it is written under another name, flushed to the disk
-/// and then renamed.
-pub fn write_folder(folder: &Path, dataset: &Dataset) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
+/// # Errors
+///
+/// If the folder cannot be made or written.
+pub fn write_folder(folder: &Path, dataset: &Dataset) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|error| Error::failed(folder.display(), error))?;
     for part in parts(dataset) {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(&part.header)?;
-        file.write_all(part.body)?;
-        file.as_file().sync_all()?;
-        file.persist(folder.join(part.file))?;
+        let content = [&part.header, part.body].concat();
+        files::write_atomically(&folder.join(part.file), &content)?;
     }
     Ok(())
 }
