@@ -43,8 +43,10 @@ fn draw(
     chart
         .configure_mesh()
         .x_desc("step")
-        .y_desc("sum an image")
-        .light_line_style(RGBColor(0xf0, 0xf0, 0xf0))
+        .y_desc("per image (lines: train, dots: test)")
+        .y_label_formatter(&|value| format!("{value:.0}"))
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(RGBColor(0xe0, 0xe0, 0xe0))
         .draw()?;
     for (name, colour, value) in CURVES {
         let points = |split| {
@@ -56,7 +58,7 @@ fn draw(
             .draw_series(
                 points(SplitName::Test).map(|point| Circle::new(point, 4, colour.filled())),
             )?
-            .label(format!("{name} (line: train, dots: test)"))
+            .label(name)
             .legend(move |(x, y)| Rectangle::new([(x, y - 2), (x + 12, y + 2)], colour.filled()));
     }
     chart

@@ -48,7 +48,10 @@ impl Fixtures {
 
     fn of_kind(&self, kinds: &[&str]) -> Vec<(&String, &Value)> {
         let of_kind = |case: &Value| kinds.contains(&case["kind"].as_str().unwrap());
-        self.cases.iter().filter(|(_, case)| of_kind(case)).collect()
+        self.cases
+            .iter()
+            .filter(|(_, case)| of_kind(case))
+            .collect()
     }
 }
 
@@ -60,10 +63,15 @@ fn flat(tensor: &Tensor) -> Vec<f32> {
 fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f32, what: &str) {
     assert_eq!(found.dims(), expected.dims(), "{what}");
     let (found, expected) = (flat(found), flat(expected));
-    let scale = expected.iter().fold(f32::MIN_POSITIVE, |m, v| m.max(v.abs()));
+    let scale = expected
+        .iter()
+        .fold(f32::MIN_POSITIVE, |m, v| m.max(v.abs()));
     let worst = found.iter().zip(&expected).map(|(f, e)| (f - e).abs());
     let worst = worst.fold(0.0, f32::max) / scale;
-    assert!(worst <= tolerance, "{what}: off by {worst} of its largest value");
+    assert!(
+        worst <= tolerance,
+        "{what}: off by {worst} of its largest value"
+    );
     assert!(found.iter().all(|v| v.is_finite()), "{what} is not finite");
 }
 
@@ -162,7 +170,12 @@ fn losses_have_pytorchs_values_and_gradients() {
     );
     let squared_error = loss::squared_error(&y, &get("x")).unwrap();
     let kl = loss::kl(&mean, &log_variance).unwrap();
-    assert_close(&squared_error, &get("squared_error"), VALUES, "squared error");
+    assert_close(
+        &squared_error,
+        &get("squared_error"),
+        VALUES,
+        "squared error",
+    );
     assert_close(&kl, &get("kl"), VALUES, "kl");
 
     let total = (squared_error + (kl * 1.7).unwrap()).unwrap();
@@ -229,7 +242,12 @@ fn adam_moves_as_pytorchs_does() {
         let gradients = scalar.backward().unwrap();
         adam.step(&gradients, 3e-3, step).unwrap();
         let expected = fixtures.get("adam", &format!("weight{step}"));
-        assert_close(weight.as_tensor(), &expected, VALUES, &format!("step {step}"));
+        assert_close(
+            weight.as_tensor(),
+            &expected,
+            VALUES,
+            &format!("step {step}"),
+        );
     }
 }
 
@@ -261,7 +279,12 @@ fn whole_models_have_pytorchs_outputs_losses_and_gradients() {
 
         let posterior = vae.encode(&x, Mode::Inference).unwrap();
         let close = |found: &Tensor, of: &str| {
-            assert_close(found, &fixtures.get(name, of), VALUES, &format!("{name}: {of}"));
+            assert_close(
+                found,
+                &fixtures.get(name, of),
+                VALUES,
+                &format!("{name}: {of}"),
+            );
         };
         close(&posterior.mean, "mean");
         close(&posterior.log_variance, "log_variance");

@@ -1,8 +1,8 @@
 //! `vae completions`: what shells complete.
 
 use super::Cli;
-use crate::Result;
 use crate::cli::console::print;
+use crate::{Error, Result};
 use clap::{Args, CommandFactory};
 use clap_complete::{Shell, generate};
 use std::process::ExitCode;
@@ -10,14 +10,18 @@ use std::process::ExitCode;
 /// Print a shell's completion script, e.g. `vae completions bash >> ~/.bash_completion`.
 #[derive(Debug, Args)]
 pub struct Completions {
-    /// The shell to complete for
-    shell: Shell,
+    /// The shell to complete for [default: the one that $SHELL names]
+    shell: Option<Shell>,
 }
 
 impl Completions {
     pub fn run(self) -> Result<ExitCode> {
+        let shell = self.shell.or_else(Shell::from_env).ok_or_else(|| {
+            Error::input("completions", "it is not known for which shell")
+                .hint("name it, as in: vae completions bash")
+        })?;
         let mut script = Vec::new();
-        generate(self.shell, &mut Cli::command(), "vae", &mut script);
+        generate(shell, &mut Cli::command(), "vae", &mut script);
         print(String::from_utf8_lossy(&script))?;
         Ok(ExitCode::SUCCESS)
     }

@@ -72,9 +72,9 @@ pub fn read_folder(folder: &Path) -> Result<Dataset> {
 ///
 /// If the folder cannot be made or written.
 pub fn write_folder(folder: &Path, dataset: &Dataset) -> Result<()> {
-    fs::create_dir_all(folder).map_err(|error| Error::failed(folder.display(), error))?;
+    files::create_folder(folder)?;
     for part in parts(dataset) {
-        let content = [&part.header, part.body].concat();
+        let content = [part.header.as_slice(), part.body].concat();
         files::write_atomically(&folder.join(part.file), &content)?;
     }
     Ok(())
