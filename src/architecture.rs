@@ -16,11 +16,11 @@ const MOST_LAYERS: usize = 64;
 
 /// One stage of an encoder or a decoder.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Stage {
+pub enum StagePlan {
     /// A layer with weights.
     Layer(LayerPlan),
     /// (rows, columns, channels) into a list of values, channel first.
-    Flatten,
+    Flatten([usize; 3]),
     /// A list of values, channel first, into these rows, columns and channels.
     Unflatten([usize; 3]),
 }
@@ -42,13 +42,11 @@ pub struct LayerPlan {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Architecture {
     /// From images to features, flat.
-    pub encoder: Vec<Stage>,
-    /// From features to the posterior's mean.
-    pub mean: LayerPlan,
-    /// From features to the logarithm of the posterior's variance.
-    pub log_variance: LayerPlan,
+    pub encoder: Vec<StagePlan>,
+    /// From features to the posterior's mean, and to the logarithm of its variance.
+    pub heads: [StagePlan; 2],
     /// From latent vectors to images.
-    pub decoder: Vec<Stage>,
+    pub decoder: Vec<StagePlan>,
 }
 
 impl Architecture {
@@ -62,14 +60,16 @@ impl Architecture {
         let mut encoder = Planner::new("encoder", image);
         encoder.layers(&config.encoder)?;
         let features = encoder.flatten();
-        let head = |name: &str| LayerPlan {
-            name: name.into(),
-            map: Map::Dense {
-                inputs: features,
-                outputs: config.latent_dim,
-            },
-            activation: Activation::None,
-            dropout: 0.0,
+        let head = |name: &str| {
+            StagePlan::Layer(LayerPlan {
+                name: name.into(),
+                map: Map::Dense {
+                    inputs: features,
+                    outputs: config.latent_dim,
+                },
+                activation: Activation::None,
+                dropout: 0.0,
+            })
         };
         let mut decoder = Planner::new("decoder", Shape::Flat(config.latent_dim));
         decoder.layers(&config.decoder)?;
@@ -80,8 +80,7 @@ impl Architecture {
         }
         let plan = Self {
             encoder: encoder.stages,
-            mean: head("mean"),
-            log_variance: head("log_variance"),
+            heads: [head("mean"), head("log_variance")],
             decoder: decoder.stages,
         };
         let weights = plan.weights();
@@ -92,26 +91,23 @@ impl Architecture {
         Ok(plan)
     }
 
-    /// The layers with weights, in the order of the model.
-    pub fn layers(&self) -> impl Iterator<Item = &LayerPlan> {
-        fn of(stages: &[Stage]) -> impl Iterator<Item = &LayerPlan> {
-            stages.iter().filter_map(|stage| match stage {
-                Stage::Layer(layer) => Some(layer),
-                _ => None,
-            })
-        }
-        of(&self.encoder)
-            .chain([&self.mean, &self.log_variance])
-            .chain(of(&self.decoder))
+    /// The four parts in the order of the model: encoder, mean, log variance, decoder.
+    pub fn parts(&self) -> [&[StagePlan]; 4] {
+        let [mean, log_variance] = &self.heads;
+        let one = std::slice::from_ref;
+        [&self.encoder, one(mean), one(log_variance), &self.decoder]
     }
 
     /// The number of weights and biases.
     pub fn weights(&self) -> usize {
-        let count = |layer: &LayerPlan| {
-            let weights: usize = layer.map.weight_shape().iter().product();
-            weights + layer.map.bias_len()
+        let count = |stage: &StagePlan| match stage {
+            StagePlan::Layer(layer) => {
+                let weights: usize = layer.map.weight_shape().iter().product();
+                weights + layer.map.bias_len()
+            }
+            _ => 0,
         };
-        self.layers().map(count).sum()
+        self.parts().into_iter().flatten().map(count).sum()
     }
 }
 
@@ -125,7 +121,7 @@ enum Shape {
 struct Planner {
     part: &'static str,
     shape: Shape,
-    stages: Vec<Stage>,
+    stages: Vec<StagePlan>,
     counts: [usize; 3],
 }
 
@@ -180,7 +176,7 @@ impl Planner {
                     ));
                 }
                 let grid = [*rows, *columns, *channels];
-                self.stages.push(Stage::Unflatten(grid));
+                self.stages.push(StagePlan::Unflatten(grid));
                 self.shape = Shape::Grid(grid);
                 Ok(())
             }
@@ -219,7 +215,7 @@ impl Planner {
             Map::Dense { outputs, .. } => Shape::Flat(outputs),
         };
         self.counts[counter] += 1;
-        self.stages.push(Stage::Layer(LayerPlan {
+        self.stages.push(StagePlan::Layer(LayerPlan {
             name: format!("{}.{kind}{}", self.part, self.counts[counter]),
             map,
             activation,
@@ -242,7 +238,8 @@ impl Planner {
         match self.shape {
             Shape::Flat(values) => values,
             Shape::Grid([rows, columns, channels]) => {
-                self.stages.push(Stage::Flatten);
+                self.stages
+                    .push(StagePlan::Flatten([rows, columns, channels]));
                 self.shape = Shape::Flat(rows * columns * channels);
                 rows * columns * channels
             }

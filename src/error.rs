@@ -64,6 +64,11 @@ impl std::error::Error for Error {}
 
 impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {
-        Self::failed("tensor computation", error)
+        // What may follow the first line is a backtrace.
+        let text = error.to_string();
+        Self::failed(
+            "tensor computation",
+            text.lines().next().unwrap_or_default(),
+        )
     }
 }

@@ -1,30 +1,19 @@
 //! The variational autoencoder: encoder, decoder, and the two terms of its loss.
 
-use crate::architecture::{Architecture, LayerPlan, Stage};
+use crate::architecture::{Architecture, LayerPlan, StagePlan};
 use crate::config::Config;
 use crate::data::PIXELS;
-use crate::nn::dropout::dropout;
-use crate::nn::layer::Layer;
+use crate::nn::chain::{Chain, Stage};
+use crate::nn::layer::{Layer, Parameter};
 use crate::nn::loss;
 use crate::rng::{Purpose, stream};
 use crate::{Error, Result};
+use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
 use rand::Rng;
 use std::collections::HashMap;
 
-/// Whether values are dropped on their way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Dropout is off.
-    Inference,
-    /// Dropout is on; which values it drops follows from the two numbers.
-    Training {
-        /// The seed of the run.
-        seed: u64,
-        /// The step of the run.
-        step: u64,
-    },
-}
+pub use crate::nn::chain::Mode;
 
 /// What the encoder says of images: a normal distribution over latent vectors for each.
 #[derive(Debug, Clone)]
@@ -66,26 +55,13 @@ pub struct Terms {
 /// A variational autoencoder with its weights.
 #[derive(Debug)]
 pub struct Vae {
-    encoder: Vec<Block>,
-    mean: Layer,
-    log_variance: Layer,
-    decoder: Vec<Block>,
+    encoder: Chain,
+    mean: Chain,
+    log_variance: Chain,
+    decoder: Chain,
     parameters: Vec<(String, Var)>,
     latent_dim: usize,
     device: Device,
-}
-
-/// A stage with its weights.
-#[derive(Debug)]
-enum Block {
-    Layer {
-        layer: Layer,
-        dropout: f32,
-        /// The position among the model's layers; it tells one dropout from another.
-        position: u64,
-    },
-    Flatten,
-    Unflatten([usize; 3]),
 }
 
 impl Vae {
@@ -147,47 +123,39 @@ impl Vae {
     ) -> Result<Self> {
         let plan = Architecture::plan(config)?;
         let mut parameters = Vec::new();
-        let mut layer = |plan: &LayerPlan| -> Result<Layer> {
+        let mut layer = |plan: &LayerPlan| -> Result<Stage> {
             let fan_in = plan.map.fan_in();
-            let mut parameter = |kind: &str, shape: &[usize]| -> Result<Var> {
+            let mut parameter = |kind: &str, shape: &[usize]| -> Result<Parameter> {
                 let name = format!("{}.{kind}", plan.name);
-                let var = Var::from_tensor(&weights(&name, shape, fan_in)?)?;
-                parameters.push((name, var.clone()));
-                Ok(var)
+                let parameter = Parameter::new(&weights(&name, shape, fan_in)?)?;
+                parameters.push((name, parameter.value.clone()));
+                Ok(parameter)
             };
-            Ok(Layer {
+            Ok(Stage::Layer(Layer {
                 map: plan.map,
                 activation: plan.activation,
+                dropout: plan.dropout,
                 weight: parameter("weight", &plan.map.weight_shape())?,
                 bias: parameter("bias", &[plan.map.bias_len()])?,
-            })
+            }))
         };
-        let mut position = 0;
-        let mut block = |stage: &Stage, layer: &mut dyn FnMut(&LayerPlan) -> Result<Layer>| {
-            Ok(match stage {
-                Stage::Layer(plan) => {
-                    position += 1;
-                    Block::Layer {
-                        layer: layer(plan)?,
-                        dropout: plan.dropout,
-                        position,
-                    }
-                }
-                Stage::Flatten => Block::Flatten,
-                Stage::Unflatten(grid) => Block::Unflatten(*grid),
-            })
+        let mut stage = |plan: &StagePlan| match plan {
+            StagePlan::Layer(plan) => layer(plan),
+            StagePlan::Flatten(grid) => Ok(Stage::Flatten(*grid)),
+            StagePlan::Unflatten(grid) => Ok(Stage::Unflatten(*grid)),
         };
-        let encoder = plan.encoder.iter().map(|stage| block(stage, &mut layer));
-        let encoder = encoder.collect::<Result<_>>()?;
-        let mean = layer(&plan.mean)?;
-        let log_variance = layer(&plan.log_variance)?;
-        let decoder = plan.decoder.iter().map(|stage| block(stage, &mut layer));
-        let decoder = decoder.collect::<Result<_>>()?;
+        let mut number = 0;
+        let mut chain = |stages: &[StagePlan]| -> Result<Chain> {
+            let stages = stages.iter().map(&mut stage).collect::<Result<_>>()?;
+            number += 1;
+            Ok(Chain::new(stages, number))
+        };
+        let [encoder, mean, log_variance, decoder] = plan.parts();
         Ok(Self {
-            encoder,
-            mean,
-            log_variance,
-            decoder,
+            encoder: chain(encoder)?,
+            mean: chain(mean)?,
+            log_variance: chain(log_variance)?,
+            decoder: chain(decoder)?,
             parameters,
             latent_dim: config.latent_dim,
             device: device.clone(),
@@ -225,10 +193,10 @@ impl Vae {
     ///
     /// - images: (images, 784), 0 to 1
     pub fn encode(&self, images: &Tensor, mode: Mode) -> Result<Posterior> {
-        let features = run(&self.encoder, images, mode)?;
+        let features = self.encoder.forward(images, mode)?;
         Ok(Posterior {
-            mean: self.mean.forward(&features)?,
-            log_variance: self.log_variance.forward(&features)?,
+            mean: self.mean.forward(&features, mode)?,
+            log_variance: self.log_variance.forward(&features, mode)?,
         })
     }
 
@@ -239,7 +207,7 @@ impl Vae {
     /// - latent: (images, latent dimensions)
     /// - output: (images, 784); 0 to 1 where the decoder ends with a sigmoid
     pub fn decode(&self, latent: &Tensor, mode: Mode) -> Result<Tensor> {
-        let images = run(&self.decoder, latent, mode)?;
+        let images = self.decoder.forward(latent, mode)?;
         Ok(images.reshape((latent.dim(0)?, PIXELS))?)
     }
 
@@ -257,41 +225,20 @@ impl Vae {
             kl: posterior.kl()?,
         })
     }
+
+    /// The gradients of `loss` by the parameters.
+    pub fn gradients(&self, loss: &Tensor) -> Result<GradStore> {
+        let mut gradients = loss.backward()?;
+        if self.device.is_cpu() {
+            for chain in [&self.encoder, &self.mean, &self.log_variance, &self.decoder] {
+                chain.collect_gradients(&mut gradients);
+            }
+        }
+        Ok(gradients)
+    }
 }
 
 /// Whether all values are finite: their sum is not where one of them is not.
 fn is_finite(tensor: &Tensor) -> Result<bool> {
     Ok(tensor.abs()?.sum_all()?.to_scalar::<f32>()?.is_finite())
-}
-
-fn run(blocks: &[Block], input: &Tensor, mode: Mode) -> Result<Tensor> {
-    let mut values = input.clone();
-    for block in blocks {
-        values = match block {
-            Block::Layer {
-                layer,
-                dropout: probability,
-                position,
-            } => {
-                let output = layer.forward(&values)?;
-                match mode {
-                    Mode::Training { seed, step } if *probability > 0.0 => {
-                        dropout(&output, *probability, seed, draw(step, *position))?
-                    }
-                    _ => output,
-                }
-            }
-            Block::Flatten => values.permute((0, 3, 1, 2))?.flatten_from(1)?,
-            Block::Unflatten([rows, columns, channels]) => {
-                let grid = values.reshape((values.dim(0)?, *channels, *rows, *columns))?;
-                grid.permute((0, 2, 3, 1))?
-            }
-        };
-    }
-    Ok(values)
-}
-
-/// The number of a layer's dropout in a step. A model has fewer than 256 layers.
-fn draw(step: u64, position: u64) -> u64 {
-    step * 256 + position
 }

@@ -203,7 +203,8 @@ impl<'a> Trainer<'a> {
         }
         let loss = (terms.squared_error + (terms.kl * config.beta)?)?.mean_all()?;
         let learning_rate = config.learning_rate_at(step);
-        self.adam.step(&loss.backward()?, learning_rate, step)?;
+        let gradients = self.vae.gradients(&loss)?;
+        self.adam.step(&gradients, learning_rate, step)?;
         self.count(step, losses);
         Ok(Step {
             step,

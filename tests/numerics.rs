@@ -7,13 +7,13 @@
 use candle_core::{D, Device, Tensor, Var};
 use serde_json::Value;
 use std::collections::HashMap;
-use vae::architecture::{convolution, transposed_convolution};
+use vae::architecture::{StagePlan, convolution, transposed_convolution};
 use vae::config::{Config, ConvConfig};
 use vae::model::{Mode, Posterior, Vae};
 use vae::nn::activation::Activation;
 use vae::nn::adam::{Adam, Constants};
-use vae::nn::dropout::dropout;
-use vae::nn::layer::{Layer, Map};
+use vae::nn::chain::{Chain, Stage};
+use vae::nn::layer::{Layer, Map, Parameter};
 use vae::nn::loss;
 
 const FIXTURES: &[u8] = include_bytes!("fixtures/reference.safetensors");
@@ -84,7 +84,7 @@ fn channels_last(tensor: &Tensor) -> Tensor {
 }
 
 fn layer_of(case: &Value, fixtures: &Fixtures, name: &str, input: &Tensor) -> Layer {
-    let (weight, bias) = (fixtures.var(name, "weight"), fixtures.var(name, "bias"));
+    let (weight, bias) = (fixtures.get(name, "weight"), fixtures.get(name, "bias"));
     let activation: Activation = serde_json::from_value(case["activation"].clone()).unwrap();
     let conv = || ConvConfig {
         channels: bias.elem_count(),
@@ -106,13 +106,21 @@ fn layer_of(case: &Value, fixtures: &Fixtures, name: &str, input: &Tensor) -> La
     Layer {
         map,
         activation,
-        weight,
-        bias,
+        dropout: 0.0,
+        weight: Parameter::new(&weight).unwrap(),
+        bias: Parameter::new(&bias).unwrap(),
     }
 }
 
+/// Which operations a layer runs on.
+#[derive(Clone, Copy, PartialEq)]
+enum Operations {
+    Fused,
+    Candle,
+}
+
 /// Runs every layer case forward and backward and compares with the reference values.
-fn check_layers(forward: impl Fn(&Layer, &Tensor) -> candle_core::Result<Tensor>) {
+fn check_layers(operations: Operations) {
     let fixtures = Fixtures::load();
     let cases = fixtures.of_kind(&["conv", "conv_transpose", "dense"]);
     assert!(cases.len() >= 18, "found {}", cases.len());
@@ -120,19 +128,28 @@ fn check_layers(forward: impl Fn(&Layer, &Tensor) -> candle_core::Result<Tensor>
         let input = channels_last(&fixtures.get(name, "input"));
         let input = Var::from_tensor(&input).unwrap();
         let layer = layer_of(case, &fixtures, name, &input);
-        assert_eq!(layer.weight.dims(), layer.map.weight_shape(), "{name}");
+        let (weight, bias) = (layer.weight.value.clone(), layer.bias.value.clone());
+        assert_eq!(weight.dims(), layer.map.weight_shape(), "{name}");
+        let chain = Chain::new(vec![Stage::Layer(layer)], 0);
 
-        let output = forward(&layer, &input).unwrap();
+        let output = match operations {
+            Operations::Fused => chain.forward(&input, Mode::Inference),
+            Operations::Candle => chain.forward_with_candle(&input, Mode::Inference),
+        };
+        let output = output.unwrap();
         let expected = channels_last(&fixtures.get(name, "output"));
         assert_close(&output, &expected, VALUES, name);
 
         let cotangent = channels_last(&fixtures.get(name, "grad_output"));
         let scalar = (output * cotangent).unwrap().sum_all().unwrap();
-        let gradients = scalar.backward().unwrap();
+        let mut gradients = scalar.backward().unwrap();
+        if operations == Operations::Fused {
+            chain.collect_gradients(&mut gradients);
+        }
         for (of, var) in [
             ("grad_input", &input),
-            ("grad_weight", &layer.weight),
-            ("grad_bias", &layer.bias),
+            ("grad_weight", &weight),
+            ("grad_bias", &bias),
         ] {
             let found = gradients.get(var).expect(of);
             let expected = channels_last_if(of == "grad_input", &fixtures.get(name, of));
@@ -151,12 +168,12 @@ fn channels_last_if(condition: bool, tensor: &Tensor) -> Tensor {
 
 #[test]
 fn fused_layers_have_pytorchs_values_and_gradients() {
-    check_layers(Layer::forward);
+    check_layers(Operations::Fused);
 }
 
 #[test]
 fn layers_from_candles_own_operations_have_them_too() {
-    check_layers(Layer::forward_with_candle);
+    check_layers(Operations::Candle);
 }
 
 #[test]
@@ -295,7 +312,7 @@ fn whole_models_have_pytorchs_outputs_losses_and_gradients() {
         close(&terms.kl, "kl");
 
         let total = (terms.squared_error + terms.kl).unwrap();
-        let gradients = total.mean_all().unwrap().backward().unwrap();
+        let gradients = vae.gradients(&total.mean_all().unwrap()).unwrap();
         for (parameter, var) in vae.parameters() {
             let gradient = gradients.get(var).expect(parameter);
             match fixtures.tensors.get(&format!("{name}.grad.{parameter}")) {
@@ -311,16 +328,71 @@ fn whole_models_have_pytorchs_outputs_losses_and_gradients() {
     }
 }
 
+/// A chain of every kind of stage, with dropout after each layer.
+fn chain_with_dropout() -> Chain {
+    let config = r#"{
+        "encoder": [
+            {"conv": {"channels": 3, "kernel": 4, "stride": 2, "padding": 1, "activation": {"leaky_relu": 0.3},
+                      "dropout": 0.2}},
+            {"dense": {"features": 36, "activation": "sigmoid", "dropout": 0.5}},
+            {"reshape": [4, 3, 3]},
+            {"conv_transpose": {"channels": 2, "kernel": 3, "stride": 2, "padding": "same",
+                                "activation": "relu", "dropout": 0.3}}]}"#;
+    let config = Config::parse(config, "test").unwrap();
+    let plan = vae::architecture::Architecture::plan(&config).unwrap();
+    let mut number = 0;
+    let mut parameter = |shape: &[usize]| {
+        number += 1;
+        let len = shape.iter().product();
+        let values = vae::rng::normal(number, vae::rng::Purpose::Weights, 0, len);
+        let values: Vec<f32> = values.into_iter().map(|v| v * 0.2).collect();
+        Parameter::new(&Tensor::from_vec(values, shape, &Device::Cpu).unwrap()).unwrap()
+    };
+    let stages = plan.encoder.iter().map(|stage| match stage {
+        StagePlan::Layer(plan) => Stage::Layer(Layer {
+            map: plan.map,
+            activation: plan.activation,
+            dropout: plan.dropout,
+            weight: parameter(&plan.map.weight_shape()),
+            bias: parameter(&[plan.map.bias_len()]),
+        }),
+        StagePlan::Flatten(grid) => Stage::Flatten(*grid),
+        StagePlan::Unflatten(grid) => Stage::Unflatten(*grid),
+    });
+    Chain::new(stages.collect(), 1)
+}
+
 #[test]
-fn dropout_keeps_its_share_and_the_expected_value_and_passes_the_same_gradients() {
-    let ones = Var::ones((100, 1000), candle_core::DType::F32, &Device::Cpu).unwrap();
-    let output = dropout(&ones, 0.2, 1, 2).unwrap();
-    let values = flat(&output);
-    let kept = values.iter().filter(|&&v| v > 0.0).count() as f64 / 1e5;
-    assert!((kept - 0.8).abs() < 0.01, "{kept}");
-    assert!(values.iter().all(|&v| v == 0.0 || (v - 1.25).abs() < 1e-6));
-    let gradients = output.sum_all().unwrap().backward().unwrap();
-    assert_eq!(flat(gradients.get(&ones).unwrap()), values);
-    assert_eq!(flat(&dropout(&ones, 0.2, 1, 2).unwrap()), values);
-    assert_ne!(flat(&dropout(&ones, 0.2, 1, 3).unwrap()), values);
+fn a_chain_with_dropout_matches_candles_own_operations() {
+    let chain = chain_with_dropout();
+    let images = vae::rng::normal(9, vae::rng::Purpose::Prior, 0, 5 * 784);
+    let images = Var::from_vec(images, (5, 784), &Device::Cpu).unwrap();
+    let mode = Mode::Training { seed: 3, step: 7 };
+    let run = |output: Tensor, fused: bool| {
+        let flat = output.flatten_all().unwrap();
+        let ramp = Tensor::arange(0u32, flat.elem_count() as u32, &Device::Cpu).unwrap();
+        let cotangent = (ramp.to_dtype(candle_core::DType::F32).unwrap() * 0.3).unwrap();
+        let scalar = (&flat * cotangent.sin().unwrap())
+            .unwrap()
+            .sum_all()
+            .unwrap();
+        let mut gradients = scalar.backward().unwrap();
+        if fused {
+            chain.collect_gradients(&mut gradients);
+        }
+        (flat, gradients)
+    };
+    let (fused, fused_gradients) = run(chain.forward(&images, mode).unwrap(), true);
+    let output = chain.forward_with_candle(&images, mode).unwrap();
+    let (candle, candle_gradients) = run(output, false);
+    assert!(flat(&fused).iter().filter(|&&v| v == 0.0).count() > 20);
+    assert_close(&fused, &candle, VALUES, "output");
+    let layers = chain
+        .layers()
+        .flat_map(|l| [&l.weight.value, &l.bias.value]);
+    for (number, var) in layers.chain([&images]).enumerate() {
+        let found = fused_gradients.get(var).unwrap();
+        let expected = candle_gradients.get(var).unwrap();
+        assert_close(found, expected, GRADIENTS, &format!("gradient {number}"));
+    }
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use candle_core::Tensor;
 use hf_hub::progress::{DownloadEvent, ProgressEvent, ProgressHandler};
-use hf_hub::{HFClient, HFClientSync, HFError};
+use hf_hub::{HFClient, HFClientSync, HFError, HFRepositorySync, RepoTypeDataset};
 
 use super::{Dataset, Notice, PIXELS, Split, mnist};
 use crate::{Error, Result};
@@ -28,23 +28,30 @@ const FILES: [&str; 2] = ["mnist/test/0000.parquet", "mnist/train/0000.parquet"]
 
 /// How often a request that finds nobody, or a server in trouble, is repeated.
 const RETRIES: usize = 2;
-/// How long silence is put up with. The hub client itself would wait for ever.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the hub may be silent, in seconds, unless `HF_HUB_DOWNLOAD_TIMEOUT` says otherwise. The
+/// hub client itself would wait for ever.
+const SILENCE: u64 = 30;
+/// How long decoding may take, in seconds. It takes one or two.
+const DECODING: u64 = 60;
 /// How often a download that takes its time says how far it is.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 /// MNIST from the cache of the hub client, else from the hub.
 pub(super) fn fetch(notify: &mut dyn FnMut(Notice)) -> Result<Dataset> {
+    let unusable = |error| match error {
+        HFError::Url(why) => Error::input("HF_ENDPOINT", format!("this is not an address: {why}"))
+            .hint("it is usually not set, or https://huggingface.co"),
+        error => Error::failed("the Hugging Face hub client", explain(&error)),
+    };
     let client = HFClient::builder()
         .retry_max_attempts(RETRIES)
         .build()
-        .map_err(|error| Error::failed("the Hugging Face hub client", explain(&error)))?;
+        .map_err(unusable)?;
     let endpoint = client.endpoint().to_owned();
     let kept = client
         .cache_dir()
         .join(format!("datasets--{OWNER}--{REPOSITORY}"));
-    let client = HFClientSync::from_inner(client)
-        .map_err(|error| Error::failed("the Hugging Face hub client", explain(&error)))?;
+    let client = HFClientSync::from_inner(client).map_err(unusable)?;
 
     let mut first = true;
     loop {
@@ -74,10 +81,10 @@ fn fetch_files(
     endpoint: &str,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<Vec<PathBuf>> {
+    let repository = client.dataset(OWNER, REPOSITORY);
     let mut announced = false;
     let mut paths = Vec::new();
     for file in FILES {
-        let repository = client.dataset(OWNER, REPOSITORY);
         let local = repository
             .download_file()
             .filename(file)
@@ -89,7 +96,8 @@ fn fetch_files(
             continue;
         }
         if offline() {
-            return Err(failure(endpoint, "HF_HUB_OFFLINE forbids it"));
+            let why = "HF_HUB_OFFLINE is set, and there is no good copy on this machine";
+            return Err(failure(endpoint, why));
         }
         if !announced {
             announced = true;
@@ -97,34 +105,42 @@ fn fetch_files(
                 "downloading MNIST from {endpoint} (about 16 MB)"
             )));
         }
-        let mut last_report = Instant::now();
-        let outcome = patiently(
-            move |pulse| {
-                repository
-                    .download_file()
-                    .filename(file)
-                    .revision(REVISION)
-                    .progress(pulse)
-                    .send()
-            },
-            |arrived, size| {
-                if last_report.elapsed() >= REPORT_EVERY {
-                    last_report = Instant::now();
-                    notify(Notice::Note(format!(
-                        "downloading MNIST: {:.1} of {:.1} MB of {file}",
-                        arrived as f64 / 1e6,
-                        size as f64 / 1e6
-                    )));
-                }
-            },
-        );
-        match outcome {
-            Ok(Ok(path)) => paths.push(path),
-            Ok(Err(error)) => return Err(failure(endpoint, explain(&error))),
-            Err(why) => return Err(failure(endpoint, why)),
-        }
+        let path = download(repository.clone(), file, notify);
+        paths.push(path.map_err(|why| failure(endpoint, why))?);
     }
     Ok(paths)
+}
+
+/// Downloads one file, and says now and then how far it is.
+fn download(
+    repository: HFRepositorySync<RepoTypeDataset>,
+    file: &'static str,
+    notify: &mut dyn FnMut(Notice),
+) -> std::result::Result<PathBuf, String> {
+    let limit = silence();
+    let mut last_report = Instant::now();
+    let report = |arrived, size| {
+        if last_report.elapsed() >= REPORT_EVERY {
+            last_report = Instant::now();
+            let (arrived, size) = (arrived as f64 / 1e6, size as f64 / 1e6);
+            notify(Notice::Note(format!(
+                "{arrived:.1} of {size:.1} MB of {file} have arrived"
+            )));
+        }
+    };
+    let work = move |pulse| {
+        repository
+            .download_file()
+            .filename(file)
+            .revision(REVISION)
+            .progress(pulse)
+            .send()
+    };
+    match patiently(limit, work, report) {
+        Ok(result) => result.map_err(|error| explain(&error)),
+        Err(RecvTimeoutError::Timeout) => Err(format!("no answer for {limit} seconds")),
+        Err(RecvTimeoutError::Disconnected) => Err("the hub client crashed".into()),
+    }
 }
 
 /// Whether the user told all Hugging Face programs to stay off the network.
@@ -132,6 +148,15 @@ fn offline() -> bool {
     std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| {
         ["1", "on", "yes", "true"].contains(&value.to_ascii_lowercase().as_str())
     })
+}
+
+/// How long the hub may be silent.
+fn silence() -> u64 {
+    std::env::var("HF_HUB_DOWNLOAD_TIMEOUT")
+        .ok()
+        .and_then(|value| value.parse().ok())
+        .filter(|&seconds| seconds > 0)
+        .unwrap_or(SILENCE)
 }
 
 /// Compares each file with the sum that the hub promised: the client names files after it.
@@ -158,10 +183,16 @@ fn decode() -> std::result::Result<Dataset, String> {
     // thread it happens in; its message is kept from the terminal.
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| ()));
-    let loaded = patiently(|_| candle_datasets::vision::mnist::load(), |_, _| ());
+    let loaded = patiently(
+        DECODING,
+        |_| candle_datasets::vision::mnist::load(),
+        |_, _| (),
+    );
     panic::set_hook(hook);
 
-    let loaded = loaded?.map_err(first_line)?;
+    let loaded = loaded
+        .map_err(|_| "it cannot be decoded")?
+        .map_err(first_line)?;
     let dataset = Dataset {
         train: split(&loaded.train_images, &loaded.train_labels).map_err(first_line)?,
         test: split(&loaded.test_images, &loaded.test_labels).map_err(first_line)?,
@@ -226,29 +257,26 @@ impl<T: Send> ProgressHandler for Pulse<T> {
     }
 }
 
-/// Runs `work` on a thread of its own and waits for it while it shows signs of life.
+/// Runs `work` on a thread of its own and waits until it is done or silent for `limit` seconds.
 ///
-/// This turns what the libraries may do to us (wait for ever, loop for ever, panic) into errors.
-/// A thread that went silent cannot be stopped: it is left behind.
+/// This turns what the libraries may do to us into errors: `Timeout` if they wait or loop for
+/// ever, `Disconnected` if they panic. A thread that went silent cannot be stopped: it is left
+/// behind.
 fn patiently<T: Send + 'static>(
+    limit: u64,
     work: impl FnOnce(Pulse<T>) -> T + Send + 'static,
     mut progress: impl FnMut(u64, u64),
-) -> std::result::Result<T, String> {
+) -> std::result::Result<T, RecvTimeoutError> {
     let (sender, receiver) = mpsc::channel();
-    thread::Builder::new()
-        .spawn(move || {
-            let result = work(Pulse(sender.clone()));
-            let _ = sender.send(Signal::Done(result));
-        })
-        .map_err(|error| format!("no thread can be started: {error}"))?;
+    // If there is no thread, the sender is dropped with `work`: `Disconnected` says so below.
+    let _ = thread::Builder::new().spawn(move || {
+        let result = work(Pulse(sender.clone()));
+        let _ = sender.send(Signal::Done(result));
+    });
     loop {
-        match receiver.recv_timeout(PATIENCE) {
-            Ok(Signal::Progress { arrived, size }) => progress(arrived, size),
-            Ok(Signal::Done(result)) => return Ok(result),
-            Err(RecvTimeoutError::Timeout) => {
-                return Err(format!("no answer for {} seconds", PATIENCE.as_secs()));
-            }
-            Err(RecvTimeoutError::Disconnected) => return Err("it cannot be decoded".into()),
+        match receiver.recv_timeout(Duration::from_secs(limit))? {
+            Signal::Progress { arrived, size } => progress(arrived, size),
+            Signal::Done(result) => return Ok(result),
         }
     }
 }
@@ -266,6 +294,9 @@ fn explain(error: &HFError) -> String {
     match error {
         HFError::Http { context } => format!("it answers {}", context.status),
         HFError::EntryNotFound { path, .. } => format!("it has no file {path}"),
+        HFError::Io(error) => {
+            format!("the hub client's cache cannot be written: {error} (HF_HOME moves it)")
+        }
         HFError::CacheLockTimeout { path } => format!(
             "another program seems to be downloading it ({} is locked)",
             path.display()

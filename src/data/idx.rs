@@ -39,6 +39,11 @@ const DEFLATE_LIMIT: u64 = 1032;
 
 /// Reads the four files in `folder`, each raw or gzipped, in either spelling of their names
 /// (`train-images-idx3-ubyte` or `train-images.idx3-ubyte`).
+///
+/// # Errors
+///
+/// If a file is missing, cannot be read, or is anything else than its header promises; if the
+/// images are not 28 x 28 pixels; if images and labels differ in number.
 pub fn read_folder(folder: &Path) -> Result<Dataset> {
     let kind = fs::metadata(folder).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Error::input(folder.display(), "there is no such folder")
@@ -60,8 +65,12 @@ pub fn read_folder(folder: &Path) -> Result<Dataset> {
     })
 }
 
-/// Writes the four files, raw, into `folder`, which is made if need be. Each file appears whole or not
+/// Writes the four files, raw, into `folder`, which is made if need be. Each appears whole or not
 /// at all.
+///
+/// # Errors
+///
+/// If the folder cannot be made or written.
 pub fn write_folder(folder: &Path, dataset: &Dataset) -> Result<()> {
     files::create_folder(folder)?;
     for part in parts(dataset) {

@@ -27,6 +27,10 @@ const SUMS: [&str; 4] = [
 ///
 /// A damaged cache is replaced, one that cannot be written is done without; either is told to
 /// `notify`.
+///
+/// # Errors
+///
+/// If it is not in the cache and cannot be downloaded.
 pub fn load(notify: &mut dyn FnMut(Notice)) -> Result<Dataset> {
     let cache = cache_folder();
     if let Some(folder) = &cache
@@ -45,14 +49,17 @@ pub fn load(notify: &mut dyn FnMut(Notice)) -> Result<Dataset> {
         && let Err(error) = idx::write_folder(folder, &dataset)
     {
         notify(Notice::Warning(format!(
-            "MNIST cannot be cached in {} ({error}); this run does without",
-            folder.display()
+            "MNIST cannot be cached ({error}); this run does without"
         )));
     }
     Ok(dataset)
 }
 
-/// Whether a data set is MNIST to the last bit; if not, which of its files is the first to differ.
+/// Whether a data set is MNIST to the last bit.
+///
+/// # Errors
+///
+/// If it is not: which of its files is the first to differ.
 pub fn check(dataset: &Dataset) -> std::result::Result<(), String> {
     for (part, expected) in idx::parts(dataset).iter().zip(SUMS) {
         if super::sha256(&[&part.header, part.body]) != expected {

@@ -139,6 +139,10 @@ pub enum Notice {
 }
 
 /// Loads a data set, and says which source it was in the end: never [`Source::Auto`].
+///
+/// # Errors
+///
+/// If the data cannot be had; [`Source::Auto`] always finds some.
 pub fn load(source: &Source, notify: &mut dyn FnMut(Notice)) -> Result<(Dataset, Source)> {
     let dataset = match source {
         Source::Auto => match mnist::load(notify) {

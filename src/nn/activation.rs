@@ -1,5 +1,6 @@
 //! The functions between the layers.
 
+use super::vectorized;
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -19,43 +20,60 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// Replaces each value by the function of it.
-    pub(crate) fn apply(self, values: &mut [f32]) {
-        match self {
-            Self::None => {}
-            Self::Relu => values.iter_mut().for_each(|v| *v = v.max(0.0)),
+    /// Adds `bias` to each row of `values`, and replaces each value by the function of it.
+    pub(super) fn apply(self, values: &mut [f32], bias: &[f32]) {
+        vectorized(|| match self {
+            Self::None => with_bias(values, bias, |v| v),
+            Self::Relu => with_bias(values, bias, |v| v.max(0.0)),
             Self::LeakyRelu(slope) => {
-                values
-                    .iter_mut()
-                    .for_each(|v| *v = if *v > 0.0 { *v } else { slope * *v });
+                with_bias(values, bias, |v| if v > 0.0 { v } else { slope * v });
             }
-            Self::Sigmoid => values
-                .iter_mut()
-                .for_each(|v| *v = 1.0 / (1.0 + (-*v).exp())),
-        }
+            Self::Sigmoid => with_bias(values, bias, |v| 1.0 / (1.0 + (-v).exp())),
+        });
     }
 
-    /// Turns gradients of the function's `outputs` into gradients of its inputs. Each of the
-    /// functions can tell its slope from its output alone, so the inputs need not be kept.
-    pub(crate) fn backward(self, outputs: &[f32], gradients: &mut [f32]) {
+    /// Turns gradients of the function's outputs into gradients of its inputs. Each of the functions
+    /// can tell its slope from its output alone, so the inputs need not be kept.
+    ///
+    /// `outputs` are the function's outputs times `scale`.
+    pub(super) fn backward(self, outputs: &[f32], scale: f32, gradients: &mut [f32]) {
         let pairs = gradients.iter_mut().zip(outputs);
-        match self {
+        vectorized(|| match self {
             Self::None => {}
             Self::Relu => pairs.for_each(|(g, y)| *g = if *y > 0.0 { *g } else { 0.0 }),
             Self::LeakyRelu(slope) => {
                 pairs.for_each(|(g, y)| *g = if *y > 0.0 { *g } else { slope * *g });
             }
-            Self::Sigmoid => pairs.for_each(|(g, y)| *g *= y * (1.0 - y)),
-        }
+            Self::Sigmoid => pairs.for_each(|(g, y)| {
+                let y = y / scale;
+                *g *= y * (1.0 - y);
+            }),
+        });
     }
 
     /// The same function from candle's own operations.
-    pub(crate) fn with_candle(self, values: &Tensor) -> candle_core::Result<Tensor> {
+    pub(super) fn with_candle(self, values: &Tensor) -> candle_core::Result<Tensor> {
         match self {
             Self::None => Ok(values.clone()),
             Self::Relu => values.relu(),
             Self::LeakyRelu(slope) => candle_nn::ops::leaky_relu(values, f64::from(slope)),
             Self::Sigmoid => candle_nn::ops::sigmoid(values),
+        }
+    }
+}
+
+#[inline(always)]
+fn with_bias(values: &mut [f32], bias: &[f32], function: impl Fn(f32) -> f32) {
+    // One channel is a special case only in speed: its bias is the same everywhere.
+    if let [bias] = bias {
+        for value in values {
+            *value = function(*value + bias);
+        }
+    } else {
+        for row in values.chunks_exact_mut(bias.len()) {
+            for (value, bias) in row.iter_mut().zip(bias) {
+                *value = function(*value + bias);
+            }
         }
     }
 }

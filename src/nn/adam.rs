@@ -1,6 +1,6 @@
 //! Adam, with moments that have names and can be saved.
 
-use super::{with_values, with_values_mut};
+use super::{BLOCK, vectorized, with_values, with_values_mut};
 use candle_core::{Result, Tensor, Var, backprop::GradStore};
 use rayon::prelude::*;
 
@@ -107,7 +107,6 @@ impl Rates {
     }
 
     fn fused_slices(&self, weights: &mut [f32], m: &mut [f32], v: &mut [f32], gradient: &[f32]) {
-        const BLOCK: usize = 16 * 1024;
         let (beta1, beta2) = (self.beta1 as f32, self.beta2 as f32);
         let (keep1, keep2) = ((1.0 - self.beta1) as f32, (1.0 - self.beta2) as f32);
         let (step_size, epsilon) = (self.step_size as f32, self.epsilon as f32);
@@ -118,11 +117,13 @@ impl Rates {
             .zip(v.par_chunks_mut(BLOCK))
             .zip(gradient.par_chunks(BLOCK))
             .for_each(|(((weights, m), v), gradient)| {
-                for (((w, m), v), &g) in weights.iter_mut().zip(m).zip(v).zip(gradient) {
-                    *m = beta1 * *m + keep1 * g;
-                    *v = beta2 * *v + keep2 * g * g;
-                    *w -= step_size * *m / (v.sqrt() * scale + epsilon);
-                }
+                vectorized(|| {
+                    for (((w, m), v), &g) in weights.iter_mut().zip(m).zip(v).zip(gradient) {
+                        *m = beta1 * *m + keep1 * g;
+                        *v = beta2 * *v + keep2 * g * g;
+                        *w -= step_size * *m / (v.sqrt() * scale + epsilon);
+                    }
+                });
             });
     }
 

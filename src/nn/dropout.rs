@@ -1,73 +1,61 @@
 //! Dropout: values switched off at random while training.
 
-use super::{values, with_values};
+use super::BLOCK;
 use crate::rng::{Purpose, chances};
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-/// Values handled at a time by a thread.
-const BLOCK: usize = 16 * 1024;
-
-/// Sets each value to 0 with a probability of `probability`, and scales the others by
-/// 1 / (1 - probability) so that the expected value stays (Srivastava et al., 2014). The shape stays.
-///
-/// Which values are dropped is a function of `seed` and `draw` alone.
-pub fn dropout(input: &Tensor, probability: f32, seed: u64, draw: u64) -> Result<Tensor> {
-    let kept = chances(
-        seed,
-        Purpose::Dropout,
-        draw,
-        1.0 - probability,
-        input.elem_count(),
-    );
-    let op = Dropout {
-        kept,
-        scale: 1.0 / (1.0 - probability),
-    };
-    if input.device().is_cpu() {
-        input.contiguous()?.apply_op1(op)
-    } else {
-        let mask: Vec<f32> = op
-            .kept
-            .iter()
-            .map(|&k| if k { op.scale } else { 0.0 })
-            .collect();
-        input * Tensor::from_vec(mask, input.shape(), input.device())?
-    }
-}
-
-struct Dropout {
+/// Which values one use of dropout keeps (Srivastava et al., 2014).
+#[derive(Debug)]
+pub struct Mask {
     kept: Vec<bool>,
-    scale: f32,
+    /// What the kept values are multiplied by, so that the expected value stays.
+    pub scale: f32,
 }
 
-impl Dropout {
-    fn apply(&self, from: &[f32]) -> Vec<f32> {
-        let mut to = vec![0.0; from.len()];
-        to.par_chunks_mut(BLOCK)
-            .zip(from.par_chunks(BLOCK))
+impl Mask {
+    /// A mask that drops each of `len` values with a probability of `probability`; which ones is a
+    /// function of `seed` and `draw` alone.
+    pub fn new(probability: f32, seed: u64, draw: u64, len: usize) -> Self {
+        Self {
+            kept: chances(seed, Purpose::Dropout, draw, 1.0 - probability, len),
+            scale: 1.0 / (1.0 - probability),
+        }
+    }
+
+    /// Sets the dropped values to 0, and scales the others.
+    pub fn apply(&self, values: &mut [f32]) {
+        values
+            .par_chunks_mut(BLOCK)
             .zip(self.kept.par_chunks(BLOCK))
-            .for_each(|((to, from), kept)| {
-                for ((to, from), &kept) in to.iter_mut().zip(from).zip(kept) {
-                    *to = if kept { from * self.scale } else { 0.0 };
+            .for_each(|(values, kept)| {
+                for (value, &kept) in values.iter_mut().zip(kept) {
+                    *value = if kept { *value * self.scale } else { 0.0 };
                 }
             });
-        to
+    }
+
+    /// The same from candle's own operations.
+    pub fn with_candle(&self, values: &Tensor) -> Result<Tensor> {
+        let factor = |&kept: &bool| if kept { self.scale } else { 0.0 };
+        let factors: Vec<f32> = self.kept.iter().map(factor).collect();
+        values * Tensor::from_vec(factors, values.shape(), values.device())?
     }
 }
 
-impl CustomOp1 for Dropout {
-    fn name(&self) -> &'static str {
-        "dropout"
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn cpu_fwd(&self, input: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let output = self.apply(values(input, layout)?);
-        Ok((CpuStorage::F32(output), layout.shape().clone()))
-    }
-
-    fn bwd(&self, input: &Tensor, _output: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let values = with_values(&gradient.contiguous()?, |g| Ok(self.apply(g)))?;
-        Tensor::from_vec(values, input.shape(), input.device()).map(Some)
+    #[test]
+    fn dropout_keeps_its_share_and_the_expected_value() {
+        let mut values = vec![1.0f32; 100_000];
+        Mask::new(0.2, 1, 2, values.len()).apply(&mut values);
+        let kept = values.iter().filter(|&&v| v > 0.0).count() as f64 / 1e5;
+        assert!((kept - 0.8).abs() < 0.01, "{kept}");
+        assert!(values.iter().all(|&v| v == 0.0 || (v - 1.25).abs() < 1e-6));
+        let mut others = vec![1.0f32; values.len()];
+        Mask::new(0.2, 1, 3, others.len()).apply(&mut others);
+        assert_ne!(values, others);
     }
 }

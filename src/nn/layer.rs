@@ -3,10 +3,10 @@
 //! The three differ in one linear map; bias, activation and the chain rule around it are the same.
 
 use super::activation::Activation;
-use super::convolution::Geometry;
+use super::convolution::{Geometry, lane_images};
 use super::matmul::{Destination, Matrix, matmul_on_all_threads};
-use super::{column_sums, values, with_values};
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, Var};
+use super::{column_sums, sum_in_order, with_values, with_values_mut};
+use candle_core::{Result, Tensor, Var};
 use rayon::prelude::*;
 
 /// The linear map of a layer.
@@ -57,10 +57,15 @@ impl Map {
     /// Values that an image has before the layer.
     pub fn inputs(&self) -> usize {
         match *self {
-            Self::Conv(g) => g.large.iter().product(),
-            Self::ConvTranspose(g) => g.small.iter().product(),
+            Self::Conv(g) => g.large_len(),
+            Self::ConvTranspose(g) => g.small_len(),
             Self::Dense { inputs, .. } => inputs,
         }
+    }
+
+    /// Values that an image has after the layer.
+    pub fn outputs(&self) -> usize {
+        self.output_shape().iter().product()
     }
 
     /// Values that PyTorch counts as a unit's inputs when it initialises the layer: the second
@@ -68,57 +73,6 @@ impl Map {
     /// (`torch.nn.init._calculate_fan_in_and_fan_out`).
     pub fn fan_in(&self) -> usize {
         self.weight_shape()[1..].iter().product()
-    }
-
-    fn forward(
-        &self,
-        input: &[f32],
-        weight: &[f32],
-        finish: impl Fn(&mut [f32]) + Sync,
-    ) -> Vec<f32> {
-        match *self {
-            Self::Conv(g) => g.gather(input, weight, finish),
-            Self::ConvTranspose(g) => g.scatter(input, weight, finish),
-            Self::Dense { inputs, outputs } => {
-                let images = input.len() / inputs;
-                let weight = Matrix::new(weight, outputs, inputs).transposed();
-                let mut out = product(Matrix::new(input, images, inputs), weight, images * outputs);
-                finish(&mut out);
-                out
-            }
-        }
-    }
-
-    fn input_gradient(&self, gradient: &[f32], weight: &[f32]) -> Vec<f32> {
-        match *self {
-            Self::Conv(g) => g.scatter(gradient, weight, |_| {}),
-            Self::ConvTranspose(g) => g.gather(gradient, weight, |_| {}),
-            Self::Dense { inputs, outputs } => {
-                let images = gradient.len() / outputs;
-                let gradient = Matrix::new(gradient, images, outputs);
-                product(
-                    gradient,
-                    Matrix::new(weight, outputs, inputs),
-                    images * inputs,
-                )
-            }
-        }
-    }
-
-    fn weight_gradient(&self, input: &[f32], gradient: &[f32]) -> Vec<f32> {
-        match *self {
-            Self::Conv(g) => g.weight_gradient(input, gradient),
-            Self::ConvTranspose(g) => g.weight_gradient(gradient, input),
-            Self::Dense { inputs, outputs } => {
-                let images = input.len() / inputs;
-                let gradient = Matrix::new(gradient, images, outputs).transposed();
-                product(
-                    gradient,
-                    Matrix::new(input, images, inputs),
-                    outputs * inputs,
-                )
-            }
-        }
     }
 
     /// The map from candle's own operations, without bias.
@@ -148,7 +102,8 @@ impl Map {
                 let ([height, width, _], [rows, columns, channels]) = (g.large, g.small);
                 // Rows and columns that no place of the small grid reaches stay zero.
                 let beyond = |places: usize, axis: usize| {
-                    (g.pad[axis] + g.large[axis]).saturating_sub((places - 1) * g.stride + g.kernel)
+                    let reach = (places - 1) * g.stride + g.kernel;
+                    (g.pad[axis] + g.large[axis]).saturating_sub(reach)
                 };
                 input
                     .reshape((images, rows, columns, channels))?
@@ -166,125 +121,205 @@ impl Map {
     }
 }
 
-fn product(left: Matrix, right: Matrix, len: usize) -> Vec<f32> {
-    let mut out = vec![0.0; len];
-    matmul_on_all_threads(left, right, &mut out, Destination::Overwrite);
-    out
+/// What is learnt: values, and where the CPU's backward pass puts their gradient.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// The weights or biases.
+    pub value: Var,
+    /// Of the same shape; it is overwritten by each backward pass on the CPU.
+    pub gradient: Tensor,
 }
 
-/// A linear map, a bias and an activation, with their weights.
+impl Parameter {
+    /// A parameter with these values.
+    pub fn new(values: &Tensor) -> Result<Self> {
+        Ok(Self {
+            value: Var::from_tensor(values)?,
+            gradient: values.zeros_like()?,
+        })
+    }
+}
+
+/// A linear map, a bias, an activation and a dropout, with their weights.
 #[derive(Debug, Clone)]
 pub struct Layer {
     /// The linear map.
     pub map: Map,
     /// What is applied to its output.
     pub activation: Activation,
+    /// The probability that an output is dropped in training.
+    pub dropout: f32,
     /// The weights of the map; [`Map::weight_shape`].
-    pub weight: Var,
+    pub weight: Parameter,
     /// What is added to each channel; [`Map::bias_len`] values.
-    pub bias: Var,
+    pub bias: Parameter,
+}
+
+/// What a group of images needs in a layer's backward pass.
+struct Lane<'a> {
+    input: &'a [f32],
+    output: &'a [f32],
+    gradient: &'a mut [f32],
+    input_gradient: Option<&'a mut [f32]>,
 }
 
 impl Layer {
-    /// Applies the layer.
-    ///
-    /// # Shapes
-    ///
-    /// - input: (images, ...) with [`Map::inputs`] values an image
-    /// - output: (images, ...[`Map::output_shape`])
-    pub fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        if input.device().is_cpu() {
-            let op = Fused {
-                map: self.map,
-                activation: self.activation,
-            };
-            input.contiguous()?.apply_op3(&self.weight, &self.bias, op)
-        } else {
-            self.forward_with_candle(input)
+    /// Map, bias and activation, without dropout.
+    pub(super) fn forward(&self, input: &[f32], output: &mut [f32]) -> Result<()> {
+        with_values(&self.weight.value, |weight| {
+            with_values(&self.bias.value, |bias| {
+                self.forward_slices(input, weight, bias, output);
+                Ok(())
+            })
+        })
+    }
+
+    fn forward_slices(&self, input: &[f32], weight: &[f32], bias: &[f32], output: &mut [f32]) {
+        let (inputs, outputs) = (self.map.inputs(), self.map.outputs());
+        let finish = |rows: &mut [f32]| self.activation.apply(rows, bias);
+        let lane = lane_images(input.len() / inputs);
+        let lanes = |output: &'_ mut [f32], work: &(dyn Fn(&[f32], &mut [f32]) + Sync)| {
+            output
+                .par_chunks_mut(lane * outputs)
+                .zip(input.par_chunks(lane * inputs))
+                .for_each(|(output, input)| work(input, output));
+        };
+        match self.map {
+            Map::Conv(g) => {
+                let weight = g.to_patch_order(weight);
+                lanes(output, &|input, output| {
+                    g.gather(input, &weight, output, finish)
+                });
+            }
+            Map::ConvTranspose(g) => {
+                let weight = g.to_patch_order(weight);
+                lanes(output, &|input, output| {
+                    g.scatter(input, &weight, output);
+                    finish(output);
+                });
+            }
+            Map::Dense { .. } => {
+                let images = Matrix::new(input, input.len() / inputs, inputs);
+                let weight = Matrix::new(weight, outputs, inputs).transposed();
+                matmul_on_all_threads(images, weight, output, Destination::Overwrite);
+                output.par_chunks_mut(lane * outputs).for_each(finish);
+            }
         }
     }
 
-    /// [`Layer::forward`] from candle's own operations: what serves devices other than the CPU.
-    pub fn forward_with_candle(&self, input: &Tensor) -> Result<Tensor> {
-        let linear = self.map.with_candle(input, &self.weight)?;
-        self.activation
-            .with_candle(&linear.broadcast_add(&self.bias)?)
-    }
-}
-
-/// Map, bias and activation as one operation, forward and backward.
-struct Fused {
-    map: Map,
-    activation: Activation,
-}
-
-impl CustomOp3 for Fused {
-    fn name(&self) -> &'static str {
-        "fused-layer"
-    }
-
-    fn cpu_fwd(
+    /// The chain rule through activation, bias and map: fills the gradients of the parameters and, if
+    /// it is asked for, of the input. `gradient` is that of the output; it does not survive.
+    ///
+    /// `output` is what [`Layer::forward`] gave, times `scale` where dropout kept it; where it did not,
+    /// the gradient is 0 already.
+    pub(super) fn backward(
         &self,
-        input: &CpuStorage,
-        input_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (input, bias) = (values(input, input_layout)?, values(bias, bias_layout)?);
-        let output = self
-            .map
-            .forward(input, values(weight, weight_layout)?, |rows| {
-                for row in rows.chunks_exact_mut(bias.len()) {
-                    for (value, bias) in row.iter_mut().zip(bias) {
-                        *value += bias;
+        input: &[f32],
+        output: &[f32],
+        scale: f32,
+        gradient: &mut [f32],
+        input_gradient: Option<&mut [f32]>,
+    ) -> Result<()> {
+        let (inputs, outputs) = (self.map.inputs(), self.map.outputs());
+        let images = input.len() / inputs;
+        let lane = lane_images(images);
+        match self.map {
+            Map::Conv(g) | Map::ConvTranspose(g) => {
+                let weight = with_values(&self.weight.value, |w| Ok(g.to_patch_order(w)))?;
+                let mut input_gradients = input_gradient.map(|g| g.chunks_mut(lane * inputs));
+                let lanes: Vec<Lane> = input
+                    .chunks(lane * inputs)
+                    .zip(output.chunks(lane * outputs))
+                    .zip(gradient.chunks_mut(lane * outputs))
+                    .map(|((input, output), gradient)| Lane {
+                        input,
+                        output,
+                        gradient,
+                        input_gradient: input_gradients.as_mut().and_then(Iterator::next),
+                    })
+                    .collect();
+                let (weights, biases): (Vec<_>, Vec<_>) = lanes
+                    .into_par_iter()
+                    .map(|lane| self.backward_lane(g, &weight, scale, lane))
+                    .unzip();
+                with_values_mut(&self.weight.gradient, |to| {
+                    let mut sum = vec![0.0; to.len()];
+                    sum_in_order(&weights, &mut sum);
+                    g.to_torch_order(&sum, to);
+                    Ok(())
+                })?;
+                self.put_bias_gradient(&biases)
+            }
+            Map::Dense { .. } => {
+                let biases: Vec<_> = gradient
+                    .par_chunks_mut(lane * outputs)
+                    .zip(output.par_chunks(lane * outputs))
+                    .map(|(gradient, output)| {
+                        self.activation.backward(output, scale, gradient);
+                        column_sums(gradient, outputs)
+                    })
+                    .collect();
+                self.put_bias_gradient(&biases)?;
+                let input = Matrix::new(input, images, inputs);
+                let gradient = Matrix::new(gradient, images, outputs);
+                with_values_mut(&self.weight.gradient, |to| {
+                    matmul_on_all_threads(gradient.transposed(), input, to, Destination::Overwrite);
+                    Ok(())
+                })?;
+                with_values(&self.weight.value, |weight| {
+                    if let Some(to) = input_gradient {
+                        let weight = Matrix::new(weight, outputs, inputs);
+                        matmul_on_all_threads(gradient, weight, to, Destination::Overwrite);
                     }
-                }
-                self.activation.apply(rows);
-            });
-        let mut shape = vec![input.len() / self.map.inputs()];
-        shape.extend(self.map.output_shape());
-        Ok((CpuStorage::F32(output), Shape::from(shape)))
+                    Ok(())
+                })
+            }
+        }
     }
 
-    fn bwd(
+    /// A lane's share of the gradients of the weights, in patch order, and of the biases.
+    fn backward_lane(
         &self,
-        input: &Tensor,
-        weight: &Tensor,
-        _bias: &Tensor,
-        output: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let mut gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
-        with_values(output, |output| {
-            const BLOCK: usize = 16 * 1024;
-            gradient
-                .par_chunks_mut(BLOCK)
-                .zip(output.par_chunks(BLOCK))
-                .for_each(|(gradient, output)| self.activation.backward(output, gradient));
-            Ok(())
-        })?;
-        let tensor = |values, like: &Tensor| Tensor::from_vec(values, like.shape(), like.device());
-
-        let bias_gradient = column_sums(&gradient, self.map.bias_len());
-        let bias_gradient = Tensor::from_vec(bias_gradient, self.map.bias_len(), input.device())?;
-        let weight_gradient = with_values(input, |input| {
-            Ok(self.map.weight_gradient(input, &gradient))
-        })?;
-        // The gradient of the images themselves is of no use to anyone.
-        let input_gradient = if input.track_op() {
-            let values = with_values(weight, |weight| {
-                Ok(self.map.input_gradient(&gradient, weight))
-            })?;
-            Some(tensor(values, input)?)
-        } else {
-            None
-        };
-        Ok((
+        g: Geometry,
+        weight: &[f32],
+        scale: f32,
+        lane: Lane,
+    ) -> (Vec<f32>, Vec<f32>) {
+        let Lane {
+            input,
+            output,
+            gradient,
             input_gradient,
-            Some(tensor(weight_gradient, weight)?),
-            Some(bias_gradient),
-        ))
+        } = lane;
+        self.activation.backward(output, scale, gradient);
+        let biases = column_sums(gradient, self.map.bias_len());
+        let weights = match (self.map, input_gradient) {
+            (Map::ConvTranspose(_), Some(to)) => {
+                g.weight_gradient_and_gather(gradient, input, weight, to)
+            }
+            (Map::ConvTranspose(_), None) => g.weight_gradient(gradient, input),
+            (_, to) => {
+                if let Some(to) = to {
+                    g.scatter(gradient, weight, to);
+                }
+                g.weight_gradient(input, gradient)
+            }
+        };
+        (weights, biases)
+    }
+
+    fn put_bias_gradient(&self, parts: &[Vec<f32>]) -> Result<()> {
+        with_values_mut(&self.bias.gradient, |to| {
+            sum_in_order(parts, to);
+            Ok(())
+        })
+    }
+
+    /// Map, bias and activation from candle's own operations, without dropout: what serves devices
+    /// other than the CPU.
+    pub(super) fn with_candle(&self, input: &Tensor) -> Result<Tensor> {
+        let linear = self.map.with_candle(input, &self.weight.value)?;
+        self.activation
+            .with_candle(&linear.broadcast_add(&self.bias.value)?)
     }
 }

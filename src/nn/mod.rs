@@ -1,13 +1,15 @@
 //! Layers, losses and the optimiser: what candle's `backward` drives.
 //!
-//! From outside, a layer takes a tensor and gives a tensor. On the CPU it does so with one fused
-//! operation of this module, forward and backward; on other devices with candle's own operations,
-//! from the same weights. Activations have the shape (images, rows, columns, channels).
+//! From outside, a [`chain::Chain`] of layers takes a tensor and gives a tensor. On the CPU it does so
+//! as one operation of this module, forward and backward; on other devices with candle's own
+//! operations, from the same weights. Grids of pixels have the shape (images, rows, columns, channels).
 
 pub mod activation;
 pub mod adam;
+mod buffers;
+pub mod chain;
 pub mod convolution;
-pub mod dropout;
+mod dropout;
 pub mod layer;
 pub mod loss;
 pub mod matmul;
@@ -15,6 +17,69 @@ pub mod matmul;
 use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Storage, Tensor, bail};
 use rayon::prelude::*;
 use std::cell::RefCell;
+
+/// Values that a thread handles at a time where each is handled by itself.
+const BLOCK: usize = 16 * 1024;
+
+/// Runs `work` with the widest vector instructions that the processor has.
+#[inline(always)]
+fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(work)
+}
+
+/// Adds `from` to `to`, value by value.
+fn add(to: &mut [f32], from: &[f32]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += from;
+    }
+}
+
+/// The transpose of a row-major matrix of `rows` rows.
+fn transpose(from: &[f32], rows: usize, to: &mut [f32]) {
+    let columns = from.len() / rows;
+    for (column, to) in to.chunks_exact_mut(rows).enumerate() {
+        for (row, to) in to.iter_mut().enumerate() {
+            *to = from[row * columns + column];
+        }
+    }
+}
+
+/// The sum of `parts`, added first to last, into `sum`.
+fn sum_in_order(parts: &[Vec<f32>], sum: &mut [f32]) {
+    sum.par_chunks_mut(BLOCK)
+        .enumerate()
+        .for_each(|(block, sum)| {
+            sum.fill(0.0);
+            for part in parts {
+                let first = block * BLOCK;
+                vectorized(|| add(sum, &part[first..first + sum.len()]));
+            }
+        });
+}
+
+/// The sum of each column of a row-major matrix.
+fn column_sums(matrix: &[f32], columns: usize) -> Vec<f32> {
+    let mut sums = vec![0.0; columns];
+    vectorized(|| {
+        for row in matrix.chunks_exact(columns) {
+            add(&mut sums, row);
+        }
+    });
+    sums
+}
+
+/// Calls `work` with `len` values of this thread's own that are left over from earlier calls.
+fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+    thread_local! {
+        static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    }
+    SCRATCH.with_borrow_mut(|scratch| {
+        if scratch.len() < len {
+            scratch.resize(len, 0.0);
+        }
+        work(&mut scratch[..len])
+    })
+}
 
 /// The values of a tensor that lies in one piece on the CPU.
 fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
@@ -53,34 +118,4 @@ fn with_values_mut(tensor: &Tensor, f: impl FnMut(&mut [f32]) -> Result<()>) -> 
     }
 
     tensor.inplace_op1(&Change(RefCell::new(f)))
-}
-
-/// The sum of `parts`, added first to last: `len` values each.
-fn sum_in_order(parts: Vec<Vec<f32>>, len: usize) -> Vec<f32> {
-    let mut parts = parts.into_iter();
-    let mut sum = parts.next().unwrap_or_else(|| vec![0.0; len]);
-    for part in parts {
-        for (total, value) in sum.iter_mut().zip(part) {
-            *total += value;
-        }
-    }
-    sum
-}
-
-/// The sum of each column of a row-major matrix, in blocks that depend on its size alone.
-fn column_sums(matrix: &[f32], columns: usize) -> Vec<f32> {
-    const ROWS: usize = 1024;
-    let parts = matrix
-        .par_chunks(ROWS * columns)
-        .map(|block| {
-            let mut sums = vec![0.0; columns];
-            for row in block.chunks_exact(columns) {
-                for (sum, value) in sums.iter_mut().zip(row) {
-                    *sum += value;
-                }
-            }
-            sums
-        })
-        .collect();
-    sum_in_order(parts, columns)
 }
