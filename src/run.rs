@@ -52,7 +52,10 @@ impl RunDir {
         let files = [run.config(), run.checkpoint(), run.model(), run.metrics()];
         if files.iter().any(|file| file.exists()) {
             let path = path.display();
-            let hint = format!("choose another --out, or continue it: --resume {path}");
+            let hint = match run.checkpoint().exists() {
+                true => format!("choose another --out, or continue it: --resume {path}"),
+                false => "choose another --out; it has no checkpoint to continue from".into(),
+            };
             return Err(Error::input(path, "holds a run already").hint(hint));
         }
         files::check_folder(path)

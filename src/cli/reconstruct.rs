@@ -105,9 +105,15 @@ impl Reconstruct {
     }
 }
 
-/// The source of the data that the run of a model was trained on; of a weights file it is not known.
+/// The source of the data that the run of a model was trained on; of a weights file that is not in
+/// its run directory it is not known.
 fn trained_on(model: &Path) -> Result<Source> {
-    let config = model.join("config.json");
+    let run = if model.is_dir() {
+        model
+    } else {
+        model.parent().unwrap_or(model)
+    };
+    let config = run.join("config.json");
     if config.is_file() {
         Ok(Config::read(&config)?.data)
     } else {

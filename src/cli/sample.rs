@@ -16,6 +16,7 @@ const BATCH: usize = 64;
 
 /// Draw pictures from the prior: latent vectors that no image was encoded to.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Sample {
     /// Where to: a grid (.png), a float32 array of shape (n, 28, 28) (.npy), or a directory (ends in /)
     /// with one PNG a picture
@@ -32,12 +33,7 @@ pub struct Sample {
     seed: Option<u64>,
 
     /// The standard deviation of the latent vectors; lower is more typical, higher more daring
-    #[arg(
-        long,
-        default_value_t = 1.0,
-        value_name = "F",
-        allow_negative_numbers = true
-    )]
+    #[arg(long, default_value_t = 1.0, value_name = "F")]
     temperature: f64,
 
     /// Pictures in a row of the grid [default: about a square]

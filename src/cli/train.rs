@@ -26,6 +26,7 @@ const SAMPLE_COLUMNS: usize = 8;
 
 /// Train a model; its weights, pictures and metrics go into a run directory.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Train {
     /// A JSON file of hyperparameters; it holds only what it changes [default: as configs/mnist.json]
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
@@ -44,12 +45,7 @@ pub struct Train {
     batch_size: Option<usize>,
 
     /// The highest learning rate [default: 0.003]
-    #[arg(
-        long,
-        value_name = "F",
-        conflicts_with = "resume",
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "F", conflicts_with = "resume")]
     learning_rate: Option<f64>,
 
     /// Dimensions of the latent space [default: 16]
@@ -57,12 +53,7 @@ pub struct Train {
     latent_dim: Option<usize>,
 
     /// The weight of the KL divergence in the loss; at 1 the loss is a negative ELBO [default: 1]
-    #[arg(
-        long,
-        value_name = "F",
-        conflicts_with = "resume",
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "F", conflicts_with = "resume")]
     beta: Option<f64>,
 
     /// Decides every random number; the same seed gives the same weights [default: 42]
@@ -125,6 +116,7 @@ impl Train {
         let file = run.read_config()?;
         let config = Config {
             data: file.data,
+            steps: file.steps,
             image_every: file.image_every,
             save_every: file.save_every,
             eval_every: file.eval_every,
