@@ -118,13 +118,18 @@ fn wrong_usage(error: &clap::Error) -> Error {
 
 impl Cli {
     fn run(self) -> Result<ExitCode> {
+        let threads = self.global.threads.map_or(0, usize::from);
+        // All of the work is done inside of the pool. From outside, each parallel loop would put the
+        // calling thread to sleep and wake it again.
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .map_err(|error| Error::failed("--threads", error))?
+            .install(|| self.run_command())
+    }
+
+    fn run_command(self) -> Result<ExitCode> {
         let console = Console::new(self.global.quiet);
-        if let Some(threads) = self.global.threads {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads.into())
-                .build_global()
-                .map_err(|error| Error::failed("--threads", error))?;
-        }
         let device = || self.global.device.open();
         match self.command {
             Command::Train(command) => command.run(&console, &device()?),
