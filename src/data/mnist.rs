@@ -1,9 +1,8 @@
 //! MNIST: 60,000 + 10,000 handwritten digits, kept in a cache of our own.
 //!
-//! The first start downloads them (see [`hub`](super::hub)) and keeps them as four raw IDX files,
-//! by default in `~/.cache/vae/mnist`. Every later start reads those, which takes milliseconds, and
-//! compares their SHA-256 sums with the ones known for MNIST: whatever this module returns is
-//! MNIST to the last bit.
+//! The first start downloads them and keeps them as four raw IDX files, by default in
+//! `~/.cache/vae/mnist`. Every later start reads those, which takes milliseconds, and compares their
+//! SHA-256 sums with the ones known for MNIST: whatever this module returns is MNIST to the last bit.
 
 use std::path::{Path, PathBuf};
 

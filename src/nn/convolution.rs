@@ -14,7 +14,7 @@
 //! (* as patches, which are then added to where they lie on the large grid.)
 //!
 //! Pixels are stored with their channels last, so that a row of the kernel is one contiguous copy. A
-//! batch is cut into [`LANES`] groups of whole images, whatever the number of threads, and each group
+//! batch is cut into `LANES` groups of whole images, whatever the number of threads, and each group
 //! into chunks whose patches stay in a core's cache. What lanes sum is added in their order. So the
 //! results do not depend on the threads.
 
