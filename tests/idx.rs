@@ -1,8 +1,11 @@
 //! Folders of IDX files: good ones, and every way in which one can be bad.
 
+mod common;
+
+use common::given;
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -299,8 +302,7 @@ fn a_folder_of_other_data_is_not_called_mnist() {
 
 #[test]
 fn the_real_mnist_is_recognised() {
-    let Some(folder) = std::env::var_os("VAE_TEST_MNIST").map(PathBuf::from) else {
-        eprintln!("SKIPPED: VAE_TEST_MNIST is not set to a folder with MNIST's four files");
+    let Some(folder) = given("VAE_TEST_MNIST", "MNIST's four files") else {
         return;
     };
     let source = Source::Folder(folder);

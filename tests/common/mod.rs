@@ -5,6 +5,7 @@
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use vae::data::idx::write_folder;
 use vae::data::{Dataset, PIXELS, SIDE, Split};
 
 /// A model of some thousand weights, trained in a blink.
-const TINY: &str = r#"{
+pub const TINY: &str = r#"{
   "data": "data", "steps": 30, "batch_size": 8, "latent_dim": 3, "warmup_steps": 5,
   "image_every": 10, "save_every": 10, "eval_every": 20,
   "encoder": [
@@ -27,6 +28,19 @@ const TINY: &str = r#"{
     {"conv_transpose": {"channels": 1, "kernel": 4, "stride": 2, "padding": 1, "activation": "sigmoid"}}
   ]
 }"#;
+
+/// The folder that an environment variable names; if it is not set, a plain word that the test which
+/// wants it is skipped, past the harness that would swallow it.
+pub fn given(variable: &str, holding: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os(variable).map(PathBuf::from);
+    if folder.is_none() {
+        let test = std::thread::current();
+        let test = test.name().unwrap_or("a test");
+        let line = format!("SKIPPED: {test}: {variable} is not set to a folder with {holding}\n");
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+    }
+    folder
+}
 
 /// A temporary folder that holds `data/` (200 training and 50 test images) and `tiny.json`.
 pub struct Place(TempDir);

@@ -1,0 +1,43 @@
+//! The default model learns: some minutes of training, cut to some seconds.
+
+mod common;
+
+use common::{Place, given};
+use serde_json::Value;
+
+/// The loss on the test images after `steps` steps of the default model.
+fn test_loss(data: &str, steps: u64) -> f64 {
+    let place = Place::new();
+    let eval = steps / 2;
+    place.ok(&format!(
+        "train --data {data} --steps {steps} --eval-every {eval} --out run"
+    ));
+    let metrics = place.text("run/metrics.jsonl");
+    let metrics: Vec<Value> = metrics
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let tests = metrics.iter().filter(|metric| metric["split"] == "test");
+    let losses: Vec<f64> = tests
+        .map(|metric| metric["loss"].as_f64().unwrap())
+        .collect();
+    assert!(losses.last() < losses.first(), "{losses:?}");
+    losses[losses.len() - 1]
+}
+
+/// An image's squared distance from the mean image is about 53 in MNIST: what a model has to beat that
+/// has learnt nothing of the single image.
+#[test]
+fn the_default_model_learns_mnist() {
+    let Some(folder) = given("VAE_TEST_MNIST", "MNIST's four files") else {
+        return;
+    };
+    let loss = test_loss(&folder.display().to_string(), 300);
+    assert!(loss < 39.0, "{loss}");
+}
+
+#[test]
+fn the_default_model_learns_synthetic_digits() {
+    let loss = test_loss("synthetic", 300);
+    assert!(loss < 39.0, "{loss}");
+}
