@@ -5,11 +5,11 @@
 
 use super::buffers::Buffers;
 use super::dropout::Mask;
-use super::layer::Layer;
-use super::{transpose, values, with_values};
+use super::layer::{Layer, Map};
+use super::{dense, lanes, values, with_values};
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
-use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Whether values are dropped on their way.
@@ -48,12 +48,37 @@ impl Stage {
     }
 
     /// Values that an image has before the stage.
-    fn inputs(&self) -> usize {
+    pub(super) fn inputs(&self) -> usize {
         match self {
             Self::Layer(layer) => layer.map.inputs(),
             Self::Flatten(grid) | Self::Unflatten(grid) => grid.iter().product(),
         }
     }
+
+    /// Values that an image has after the stage.
+    pub(super) fn outputs(&self) -> usize {
+        self.output_shape().iter().product()
+    }
+
+    /// The layer, if the stage is a dense one: those work on all images at once, the others on each for
+    /// itself.
+    fn dense(&self) -> Option<&Layer> {
+        match self {
+            Self::Layer(layer) if matches!(layer.map, Map::Dense { .. }) => Some(layer),
+            _ => None,
+        }
+    }
+}
+
+/// Stages cut into runs: each dense layer is one, and what lies between them.
+fn runs(stages: &[Stage]) -> Vec<Range<usize>> {
+    let mut first = 0;
+    let together = |a: &Stage, b: &Stage| a.dense().is_none() && b.dense().is_none();
+    let run = |run: &[Stage]| {
+        first += run.len();
+        first - run.len()..first
+    };
+    stages.chunk_by(together).map(run).collect()
 }
 
 /// Stages one after the other.
@@ -128,7 +153,7 @@ impl Chain {
             values = match stage {
                 Stage::Layer(layer) => {
                     let output = layer.with_candle(&values)?;
-                    match self.0.mask(layer, mode, position, output.elem_count()) {
+                    match self.0.mask(mode, position, output.elem_count()) {
                         Some(mask) => mask.with_candle(&output.contiguous()?)?,
                         None => output,
                     }
@@ -145,10 +170,10 @@ impl Chain {
 }
 
 impl Links {
-    /// What a layer drops, if it drops anything now.
-    fn mask(&self, layer: &Layer, mode: Mode, position: usize, len: usize) -> Option<Mask> {
-        match mode {
-            Mode::Training { seed, step } if layer.dropout > 0.0 => {
+    /// What the stage at `position` drops, if it drops anything now.
+    fn mask(&self, mode: Mode, position: usize, len: usize) -> Option<Mask> {
+        match (&self.stages[position], mode) {
+            (Stage::Layer(layer), Mode::Training { seed, step }) if layer.dropout > 0.0 => {
                 let draw = (step << 16) | (self.number << 8) | position as u64;
                 Some(Mask::new(layer.dropout, seed, draw, len))
             }
@@ -165,33 +190,46 @@ struct Pass {
 }
 
 /// What the backward pass needs of a stage.
-struct Kept {
+pub(super) struct Kept {
     /// Of all stages but the last, whose output candle keeps.
-    output: Vec<f32>,
-    mask: Option<Mask>,
+    pub output: Vec<f32>,
+    /// What dropout dropped of it.
+    pub mask: Option<Mask>,
+}
+
+/// A run of stages, and what its backward pass needs.
+pub(super) struct Back<'a> {
+    pub stages: &'a [Stage],
+    pub images: usize,
+    /// What the first stage read.
+    pub input: &'a [f32],
+    /// What each stage wrote.
+    pub outputs: &'a [&'a [f32]],
+    pub kept: &'a [Kept],
+    pub buffers: &'a Buffers,
 }
 
 impl Pass {
     /// Runs the stages, and keeps what the backward pass needs.
     fn run(&self, input: &[f32], images: usize) -> Result<Vec<f32>> {
-        let mut all_kept: Vec<Kept> = Vec::new();
-        for (position, stage) in self.links.stages.iter().enumerate() {
-            let input = all_kept.last().map_or(input, |kept| &kept.output);
-            let len = images * stage.output_shape().iter().product::<usize>();
-            let mut output = self.links.buffers.take(len);
-            let mut mask = None;
-            match stage {
-                Stage::Layer(layer) => {
-                    layer.forward(input, &mut output)?;
-                    mask = self.links.mask(layer, self.mode, position, len);
-                    if let Some(mask) = &mask {
-                        mask.apply(&mut output);
-                    }
-                }
-                Stage::Flatten(grid) => channels_first(input, grid, &mut output),
-                Stage::Unflatten(grid) => channels_last(input, grid, &mut output),
+        let Links {
+            stages, buffers, ..
+        } = &*self.links;
+        let keep = |(position, stage): (usize, &Stage)| {
+            let len = images * stage.outputs();
+            Kept {
+                output: buffers.take(len),
+                mask: self.links.mask(self.mode, position, len),
             }
-            all_kept.push(Kept { output, mask });
+        };
+        let mut all_kept: Vec<Kept> = stages.iter().enumerate().map(keep).collect();
+        for run in runs(stages) {
+            let (before, kept) = all_kept[..run.end].split_at_mut(run.start);
+            let input = before.last().map_or(input, |kept| &kept.output);
+            match stages[run.start].dense() {
+                Some(layer) => dense::forward(layer, input, images, &mut kept[0], buffers)?,
+                None => lanes::forward(&stages[run], input, images, kept)?,
+            }
         }
         let output = all_kept
             .last_mut()
@@ -208,36 +246,34 @@ impl Pass {
         mut gradient: Vec<f32>,
         input_gradient: bool,
     ) -> Result<Option<Vec<f32>>> {
-        let buffers = &self.links.buffers;
+        let Links {
+            stages, buffers, ..
+        } = &*self.links;
         let all_kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let images = input.len() / self.links.stages[0].inputs();
-        for (position, stage) in self.links.stages.iter().enumerate().rev() {
-            let first = position == 0;
-            let last = position + 1 == self.links.stages.len();
-            let input = if first {
-                input
-            } else {
-                &all_kept[position - 1].output
+        let images = input.len() / stages[0].inputs();
+        let mut outputs: Vec<&[f32]> = all_kept.iter().map(|kept| &*kept.output).collect();
+        if let Some(last) = outputs.last_mut() {
+            *last = output;
+        }
+        for run in runs(stages).into_iter().rev() {
+            let wanted = run.start > 0 || input_gradient;
+            let inputs = stages[run.start].inputs();
+            let mut next = buffers.take(if wanted { images * inputs } else { 0 });
+            let to = wanted.then_some(next.as_mut_slice());
+            let back = Back {
+                stages: &stages[run.clone()],
+                images,
+                input: match run.start {
+                    0 => input,
+                    start => outputs[start - 1],
+                },
+                outputs: &outputs[run.clone()],
+                kept: &all_kept[run.clone()],
+                buffers,
             };
-            let output = if last {
-                output
-            } else {
-                &all_kept[position].output
-            };
-            let wanted = !first || input_gradient;
-            let mut next = buffers.take(if wanted { images * stage.inputs() } else { 0 });
-            match stage {
-                Stage::Layer(layer) => {
-                    let mask = all_kept[position].mask.as_ref();
-                    if let Some(mask) = mask {
-                        mask.apply(&mut gradient);
-                    }
-                    let scale = mask.map_or(1.0, |mask| mask.scale);
-                    let to = wanted.then_some(next.as_mut_slice());
-                    layer.backward(input, output, scale, &mut gradient, to)?;
-                }
-                Stage::Flatten(grid) => channels_last(&gradient, grid, &mut next),
-                Stage::Unflatten(grid) => channels_first(&gradient, grid, &mut next),
+            match stages[run.start].dense() {
+                Some(layer) => dense::backward(layer, &back, &mut gradient, to)?,
+                None => lanes::backward(&back, &mut gradient, to)?,
             }
             buffers.give(std::mem::replace(&mut gradient, next));
         }
@@ -294,20 +330,4 @@ impl CustomOp2 for Pass {
         let to_tensor = |values| Tensor::from_vec(values, input.shape(), input.device());
         Ok((input_gradient.map(to_tensor).transpose()?, None))
     }
-}
-
-/// Grids with their channels last to grids with their channels first, image by image.
-fn channels_first(from: &[f32], &[rows, columns, channels]: &[usize; 3], to: &mut [f32]) {
-    transpose_images(from, rows * columns, channels, to);
-}
-
-/// Grids with their channels first to grids with their channels last, image by image.
-fn channels_last(from: &[f32], &[rows, columns, channels]: &[usize; 3], to: &mut [f32]) {
-    transpose_images(from, channels, rows * columns, to);
-}
-
-fn transpose_images(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
-    to.par_chunks_mut(rows * columns)
-        .zip(from.par_chunks(rows * columns))
-        .for_each(|(to, from)| transpose(from, rows, to));
 }

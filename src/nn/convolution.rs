@@ -9,29 +9,21 @@
 //! | ------- | ------------------- | ---------------------------------- |
 //! | `P Wᵀ`  | the output          | the input gradient                 |
 //! | `S W`   | the input gradient* | the output*                        |
-//! | `Sᵀ P`  | the weight gradient | the weight gradient                |
+//! | `Pᵀ S`  | the weight gradient | the weight gradient                |
 //!
 //! (* as patches, which are then added to where they lie on the large grid.)
 //!
-//! Pixels are stored with their channels last, so that a row of the kernel is one contiguous copy. A
-//! batch is cut into `LANES` groups of whole images, whatever the number of threads, and each group
-//! into chunks whose patches stay in a core's cache. What lanes sum is added in their order. So the
-//! results do not depend on the threads.
+//! Pixels are stored with their channels last, so that a row of the kernel is one contiguous copy. The
+//! functions work on a few whole images, and cut them into chunks whose patches stay in a core's cache.
 
 use super::matmul::{Destination, Matrix, matmul};
+use super::transpose::{transpose, transpose_on_all_threads};
 use super::{add, with_scratch};
+use rayon::prelude::*;
 use std::ops::Range;
-
-/// The number of groups that a batch is cut into.
-const LANES: usize = 16;
 
 /// Floats of patches held at a time: 256 KiB, half of a usual core's second-level cache.
 const CHUNK: usize = 64 * 1024;
-
-/// Images that a lane has, of a batch of `images`.
-pub(super) fn lane_images(images: usize) -> usize {
-    images.div_ceil(LANES).max(1)
-}
 
 /// The shape of a convolution, seen from its large side (what it reads) to its small side (what it
 /// writes). A transposed convolution has the same shape and is read the other way round.
@@ -63,30 +55,35 @@ impl Geometry {
         self.kernel * self.kernel * self.large[2]
     }
 
-    /// Values in a row of the small grid.
-    fn row_len(&self) -> usize {
-        self.small[1] * self.small[2]
-    }
-
-    /// The weights as a matrix: from PyTorch's order (small channel, large channel, row, column) to
-    /// (small channel, row, column, large channel), the order of a patch.
-    pub(super) fn to_patch_order(self, torch: &[f32]) -> Vec<f32> {
+    /// The weights as the matrix `W`: from PyTorch's order (small channel, large channel, row, column)
+    /// to (small channel, row, column, large channel), the order of a patch.
+    pub(super) fn patch_order(&self, torch: &[f32]) -> Vec<f32> {
         let (channels, area) = (self.large[2], self.kernel * self.kernel);
         let mut patch = vec![0.0; torch.len()];
-        let block = channels * area;
-        for (to, from) in patch.chunks_exact_mut(block).zip(torch.chunks_exact(block)) {
-            super::transpose(from, channels, to);
-        }
+        patch
+            .par_chunks_mut(channels * area)
+            .zip(torch.par_chunks(channels * area))
+            .for_each(|(to, from)| transpose(from, area, channels, to));
         patch
     }
 
-    /// The reverse of [`Geometry::to_patch_order`].
-    pub(super) fn to_torch_order(self, patch: &[f32], torch: &mut [f32]) {
-        let area = self.kernel * self.kernel;
-        let block = self.large[2] * area;
-        for (to, from) in torch.chunks_exact_mut(block).zip(patch.chunks_exact(block)) {
-            super::transpose(from, area, to);
-        }
+    /// The matrix `Wᵀ`.
+    pub(super) fn transposed_patch_order(&self, torch: &[f32]) -> Vec<f32> {
+        let mut transposed = vec![0.0; torch.len()];
+        let patch = self.patch_order(torch);
+        transpose_on_all_threads(&patch, self.small[2], &mut transposed, |_| ());
+        transposed
+    }
+
+    /// From the order of `Wᵀ` to PyTorch's.
+    pub(super) fn torch_order(&self, transposed: &[f32], torch: &mut [f32]) {
+        let (channels, area) = (self.large[2], self.kernel * self.kernel);
+        let mut patch = vec![0.0; torch.len()];
+        transpose_on_all_threads(transposed, self.patch_len(), &mut patch, |_| ());
+        torch
+            .par_chunks_mut(channels * area)
+            .zip(patch.par_chunks(channels * area))
+            .for_each(|(to, from)| transpose(from, channels, area, to));
     }
 
     /// Where the kernel's rows lie on the large grid, for each place of a row of the small grid (rows
@@ -147,11 +144,11 @@ impl Geometry {
         }
     }
 
-    /// Calls `work(rows, their values of the small grid, scratch for their patches)` for one chunk of
-    /// a lane's rows after the other.
+    /// Calls `work(rows, scratch for their patches)` for one chunk after the other of `rows` rows.
     fn for_chunks(&self, rows: usize, mut work: impl FnMut(Range<usize>, &mut [f32])) {
         let row_len = self.small[1] * self.patch_len();
-        let step = (CHUNK / row_len).clamp(1, rows.max(1));
+        let most = (CHUNK / row_len).max(1);
+        let step = rows.div_ceil(rows.div_ceil(most));
         with_scratch(step * row_len, |scratch| {
             for first in (0..rows).step_by(step) {
                 let last = (first + step).min(rows);
@@ -160,99 +157,91 @@ impl Geometry {
         });
     }
 
+    /// Rows of the small grids that `small` holds.
     fn rows(&self, small: &[f32]) -> usize {
-        small.len() / self.row_len()
+        small.len() / (self.small[1] * self.small[2])
     }
 
-    fn patches<'a>(&self, patches: &'a [f32], rows: &Range<usize>) -> Matrix<'a> {
-        Matrix::new(patches, rows.len() * self.small[1], self.patch_len())
+    /// Where the values of `rows` are in the small grids.
+    fn values(&self, rows: &Range<usize>) -> Range<usize> {
+        let row_len = self.small[1] * self.small[2];
+        rows.start * row_len..rows.end * row_len
     }
 
-    fn places<'a>(&self, small: &'a [f32], rows: &Range<usize>) -> Matrix<'a> {
-        let values = &small[rows.start * self.row_len()..rows.end * self.row_len()];
-        Matrix::new(values, rows.len() * self.small[1], self.small[2])
+    /// Values of small grids as the matrix `S`.
+    fn places<'a>(&self, values: &'a [f32]) -> Matrix<'a> {
+        Matrix::new(values, values.len() / self.small[2], self.small[2])
     }
 
-    fn weights<'a>(&self, weights: &'a [f32]) -> Matrix<'a> {
-        Matrix::new(weights, self.small[2], self.patch_len())
+    /// Patches as the matrix `P`.
+    fn patches<'a>(&self, patches: &'a [f32]) -> Matrix<'a> {
+        Matrix::new(patches, patches.len() / self.patch_len(), self.patch_len())
     }
 
-    /// `small = P Wᵀ` for a lane. `finish` is called on each finished stretch while it is in cache.
-    /// `weights` are in patch order.
+    /// `small = P Wᵀ`. `finish` is called on each finished stretch while it is in cache. `weight` is
+    /// `Wᵀ`.
     pub(super) fn gather(
         &self,
         large: &[f32],
-        weights: &[f32],
+        weight: &[f32],
         small: &mut [f32],
         finish: impl Fn(&mut [f32]),
     ) {
+        let weight = Matrix::new(weight, self.patch_len(), self.small[2]);
         self.for_chunks(self.rows(small), |rows, patches| {
-            self.read_patches(large, rows.clone(), patches);
-            let out = &mut small[rows.start * self.row_len()..rows.end * self.row_len()];
-            let weights = self.weights(weights).transposed();
-            matmul(
-                self.patches(patches, &rows),
-                weights,
-                out,
-                Destination::Overwrite,
-            );
+            let out = &mut small[self.values(&rows)];
+            self.read_patches(large, rows, patches);
+            matmul(self.patches(patches), weight, out, Destination::Overwrite);
             finish(out);
         });
     }
 
-    /// `large = S W`, its patches added up, for a lane. `weights` are in patch order.
-    pub(super) fn scatter(&self, small: &[f32], weights: &[f32], large: &mut [f32]) {
+    /// `large = S W`, its patches added up. `weight` is `W`.
+    pub(super) fn scatter(&self, small: &[f32], weight: &[f32], large: &mut [f32]) {
+        let weight = Matrix::new(weight, self.small[2], self.patch_len());
         large.fill(0.0);
         self.for_chunks(self.rows(small), |rows, patches| {
-            let places = self.places(small, &rows);
-            matmul(
-                places,
-                self.weights(weights),
-                patches,
-                Destination::Overwrite,
-            );
+            let places = self.places(&small[self.values(&rows)]);
+            matmul(places, weight, patches, Destination::Overwrite);
             self.add_patches(patches, rows, large);
         });
     }
 
-    /// `Sᵀ P` for a lane, in patch order.
+    /// `Pᵀ S`, the gradient of `Wᵀ`.
     pub(super) fn weight_gradient(&self, large: &[f32], small: &[f32]) -> Vec<f32> {
-        let mut gradient = vec![0.0; self.small[2] * self.patch_len()];
+        let mut gradient = vec![0.0; self.patch_len() * self.small[2]];
         self.for_chunks(self.rows(small), |rows, patches| {
-            self.read_patches(large, rows.clone(), patches);
-            let places = self.places(small, &rows).transposed();
-            matmul(
-                places,
-                self.patches(patches, &rows),
-                &mut gradient,
-                Destination::Add,
-            );
+            let places = self.places(&small[self.values(&rows)]);
+            self.read_patches(large, rows, patches);
+            let patches = self.patches(patches).transposed();
+            matmul(patches, places, &mut gradient, Destination::Add);
         });
         gradient
     }
 
-    /// `Sᵀ P` in patch order, and `new_small = P Wᵀ`, for a lane: what a transposed convolution needs
-    /// of the same patches.
+    /// `Pᵀ S`, and `new_small = P Wᵀ` from the same patches: what a transposed convolution needs.
+    /// `weight` is `Wᵀ`.
     pub(super) fn weight_gradient_and_gather(
         &self,
         large: &[f32],
         small: &[f32],
-        weights: &[f32],
+        weight: &[f32],
         new_small: &mut [f32],
     ) -> Vec<f32> {
-        let mut gradient = vec![0.0; weights.len()];
+        let mut gradient = vec![0.0; weight.len()];
+        let weight = Matrix::new(weight, self.patch_len(), self.small[2]);
         self.for_chunks(self.rows(small), |rows, patches| {
-            self.read_patches(large, rows.clone(), patches);
-            let (places, patches) = (self.places(small, &rows), self.patches(patches, &rows));
+            let values = self.values(&rows);
+            self.read_patches(large, rows, patches);
+            let (places, patches) = (self.places(&small[values.clone()]), self.patches(patches));
             matmul(
-                places.transposed(),
-                patches,
+                patches.transposed(),
+                places,
                 &mut gradient,
                 Destination::Add,
             );
-            let out = &mut new_small[rows.start * self.row_len()..rows.end * self.row_len()];
-            let weights = self.weights(weights).transposed();
-            matmul(patches, weights, out, Destination::Overwrite);
+            let out = &mut new_small[values];
+            matmul(patches, weight, out, Destination::Overwrite);
         });
         gradient
     }

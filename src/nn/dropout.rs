@@ -1,6 +1,6 @@
 //! Dropout: values switched off at random while training.
 
-use super::BLOCK;
+use super::{BLOCK, vectorized};
 use crate::rng::{Purpose, chances};
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
@@ -23,16 +23,20 @@ impl Mask {
         }
     }
 
-    /// Sets the dropped values to 0, and scales the others.
-    pub fn apply(&self, values: &mut [f32]) {
-        values
-            .par_chunks_mut(BLOCK)
-            .zip(self.kept.par_chunks(BLOCK))
-            .for_each(|(values, kept)| {
-                for (value, &kept) in values.iter_mut().zip(kept) {
-                    *value = if kept { *value * self.scale } else { 0.0 };
-                }
-            });
+    /// Sets the dropped values to 0, and scales the others. `values` are those from `first` on.
+    pub fn apply(&self, first: usize, values: &mut [f32]) {
+        let kept = &self.kept[first..first + values.len()];
+        vectorized(|| {
+            for (value, &kept) in values.iter_mut().zip(kept) {
+                *value = if kept { *value * self.scale } else { 0.0 };
+            }
+        });
+    }
+
+    /// The same for all values, on all threads.
+    pub fn apply_on_all_threads(&self, values: &mut [f32]) {
+        let blocks = values.par_chunks_mut(BLOCK).enumerate();
+        blocks.for_each(|(number, values)| self.apply(number * BLOCK, values));
     }
 
     /// The same from candle's own operations.
@@ -50,12 +54,12 @@ mod tests {
     #[test]
     fn dropout_keeps_its_share_and_the_expected_value() {
         let mut values = vec![1.0f32; 100_000];
-        Mask::new(0.2, 1, 2, values.len()).apply(&mut values);
+        Mask::new(0.2, 1, 2, values.len()).apply_on_all_threads(&mut values);
         let kept = values.iter().filter(|&&v| v > 0.0).count() as f64 / 1e5;
         assert!((kept - 0.8).abs() < 0.01, "{kept}");
         assert!(values.iter().all(|&v| v == 0.0 || (v - 1.25).abs() < 1e-6));
         let mut others = vec![1.0f32; values.len()];
-        Mask::new(0.2, 1, 3, others.len()).apply(&mut others);
+        Mask::new(0.2, 1, 3, others.len()).apply_on_all_threads(&mut others);
         assert_ne!(values, others);
     }
 }

@@ -9,10 +9,13 @@ pub mod adam;
 mod buffers;
 pub mod chain;
 pub mod convolution;
+mod dense;
 mod dropout;
+mod lanes;
 pub mod layer;
 pub mod loss;
 pub mod matmul;
+mod transpose;
 
 use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Storage, Tensor, bail};
 use rayon::prelude::*;
@@ -31,16 +34,6 @@ fn vectorized<R>(work: impl FnOnce() -> R) -> R {
 fn add(to: &mut [f32], from: &[f32]) {
     for (to, from) in to.iter_mut().zip(from) {
         *to += from;
-    }
-}
-
-/// The transpose of a row-major matrix of `rows` rows.
-fn transpose(from: &[f32], rows: usize, to: &mut [f32]) {
-    let columns = from.len() / rows;
-    for (column, to) in to.chunks_exact_mut(rows).enumerate() {
-        for (row, to) in to.iter_mut().enumerate() {
-            *to = from[row * columns + column];
-        }
     }
 }
 
