@@ -1,6 +1,5 @@
 //! The functions between the layers.
 
-use super::vectorized;
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -22,14 +21,7 @@ pub enum Activation {
 impl Activation {
     /// Adds `bias` to each row of `values`, and replaces each value by the function of it.
     pub(super) fn apply(self, values: &mut [f32], bias: &[f32]) {
-        vectorized(|| match self {
-            Self::None => with_bias(values, bias, |v| v),
-            Self::Relu => with_bias(values, bias, |v| v.max(0.0)),
-            Self::LeakyRelu(slope) => {
-                with_bias(values, bias, |v| if v > 0.0 { v } else { slope * v });
-            }
-            Self::Sigmoid => with_bias(values, bias, |v| 1.0 / (1.0 + (-v).exp())),
-        });
+        apply(self, values, bias);
     }
 
     /// Turns gradients of the function's outputs into gradients of its inputs. Each of the functions
@@ -37,18 +29,7 @@ impl Activation {
     ///
     /// `outputs` are the function's outputs times `scale`.
     pub(super) fn backward(self, outputs: &[f32], scale: f32, gradients: &mut [f32]) {
-        let pairs = gradients.iter_mut().zip(outputs);
-        vectorized(|| match self {
-            Self::None => {}
-            Self::Relu => pairs.for_each(|(g, y)| *g = if *y > 0.0 { *g } else { 0.0 }),
-            Self::LeakyRelu(slope) => {
-                pairs.for_each(|(g, y)| *g = if *y > 0.0 { *g } else { slope * *g });
-            }
-            Self::Sigmoid => pairs.for_each(|(g, y)| {
-                let y = y / scale;
-                *g *= y * (1.0 - y);
-            }),
-        });
+        backward(self, outputs, scale, gradients);
     }
 
     /// The same function from candle's own operations.
@@ -58,6 +39,36 @@ impl Activation {
             Self::Relu => values.relu(),
             Self::LeakyRelu(slope) => candle_nn::ops::leaky_relu(values, f64::from(slope)),
             Self::Sigmoid => candle_nn::ops::sigmoid(values),
+        }
+    }
+}
+
+vectorized! {
+    fn apply(activation: Activation, values: &mut [f32], bias: &[f32]) {
+        match activation {
+            Activation::None => with_bias(values, bias, |v| v),
+            Activation::Relu => with_bias(values, bias, |v| v.max(0.0)),
+            Activation::LeakyRelu(slope) => {
+                with_bias(values, bias, |v| if v > 0.0 { v } else { slope * v });
+            }
+            Activation::Sigmoid => with_bias(values, bias, |v| 1.0 / (1.0 + (-v).exp())),
+        }
+    }
+}
+
+vectorized! {
+    fn backward(activation: Activation, outputs: &[f32], scale: f32, gradients: &mut [f32]) {
+        let pairs = gradients.iter_mut().zip(outputs);
+        match activation {
+            Activation::None => {}
+            Activation::Relu => pairs.for_each(|(g, y)| *g = if *y > 0.0 { *g } else { 0.0 }),
+            Activation::LeakyRelu(slope) => {
+                pairs.for_each(|(g, y)| *g = if *y > 0.0 { *g } else { slope * *g });
+            }
+            Activation::Sigmoid => pairs.for_each(|(g, y)| {
+                let y = y / scale;
+                *g *= y * (1.0 - y);
+            }),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Adam, with moments that have names and can be saved.
 
-use super::{BLOCK, vectorized, with_values, with_values_mut};
+use super::{BLOCK, with_values, with_values_mut};
 use candle_core::{Result, Tensor, Var, backprop::GradStore};
 use rayon::prelude::*;
 
@@ -107,23 +107,13 @@ impl Rates {
     }
 
     fn fused_slices(&self, weights: &mut [f32], m: &mut [f32], v: &mut [f32], gradient: &[f32]) {
-        let (beta1, beta2) = (self.beta1 as f32, self.beta2 as f32);
-        let (keep1, keep2) = ((1.0 - self.beta1) as f32, (1.0 - self.beta2) as f32);
-        let (step_size, epsilon) = (self.step_size as f32, self.epsilon as f32);
-        let scale = (1.0 / self.second_correction.sqrt()) as f32;
         weights
             .par_chunks_mut(BLOCK)
             .zip(m.par_chunks_mut(BLOCK))
             .zip(v.par_chunks_mut(BLOCK))
             .zip(gradient.par_chunks(BLOCK))
             .for_each(|(((weights, m), v), gradient)| {
-                vectorized(|| {
-                    for (((w, m), v), &g) in weights.iter_mut().zip(m).zip(v).zip(gradient) {
-                        *m = beta1 * *m + keep1 * g;
-                        *v = beta2 * *v + keep2 * g * g;
-                        *w -= step_size * *m / (v.sqrt() * scale + epsilon);
-                    }
-                });
+                fused_block(self, weights, m, v, gradient);
             });
     }
 
@@ -136,5 +126,19 @@ impl Rates {
             .set(&(&*slot.parameter - (&first * self.step_size)?.div(&root)?)?)?;
         slot.first_moment.slice_set(&first, 0, 0)?;
         slot.second_moment.slice_set(&second, 0, 0)
+    }
+}
+
+vectorized! {
+    fn fused_block(rates: &Rates, weights: &mut [f32], m: &mut [f32], v: &mut [f32], gradient: &[f32]) {
+        let (beta1, beta2) = (rates.beta1 as f32, rates.beta2 as f32);
+        let (keep1, keep2) = ((1.0 - rates.beta1) as f32, (1.0 - rates.beta2) as f32);
+        let (step_size, epsilon) = (rates.step_size as f32, rates.epsilon as f32);
+        let scale = (1.0 / rates.second_correction.sqrt()) as f32;
+        for (((w, m), v), &g) in weights.iter_mut().zip(m).zip(v).zip(gradient) {
+            *m = beta1 * *m + keep1 * g;
+            *v = beta2 * *v + keep2 * g * g;
+            *w -= step_size * *m / (v.sqrt() * scale + epsilon);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Dropout: values switched off at random while training.
 
-use super::{BLOCK, vectorized};
+use super::BLOCK;
 use crate::rng::{Purpose, chances};
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
@@ -26,11 +26,7 @@ impl Mask {
     /// Sets the dropped values to 0, and scales the others. `values` are those from `first` on.
     pub fn apply(&self, first: usize, values: &mut [f32]) {
         let kept = &self.kept[first..first + values.len()];
-        vectorized(|| {
-            for (value, &kept) in values.iter_mut().zip(kept) {
-                *value = if kept { *value * self.scale } else { 0.0 };
-            }
-        });
+        drop_values(values, kept, self.scale);
     }
 
     /// The same for all values, on all threads.
@@ -44,6 +40,14 @@ impl Mask {
         let factor = |&kept: &bool| if kept { self.scale } else { 0.0 };
         let factors: Vec<f32> = self.kept.iter().map(factor).collect();
         values * Tensor::from_vec(factors, values.shape(), values.device())?
+    }
+}
+
+vectorized! {
+    fn drop_values(values: &mut [f32], kept: &[bool], scale: f32) {
+        for (value, &kept) in values.iter_mut().zip(kept) {
+            *value = if kept { *value * scale } else { 0.0 };
+        }
     }
 }
 

@@ -4,6 +4,31 @@
 //! as one operation of this module, forward and backward; on other devices with candle's own
 //! operations, from the same weights. Grids of pixels have the shape (images, rows, columns, channels).
 
+/// A function that is compiled once for each kind of vector instructions, and runs with the widest that the
+/// processor has. What it calls must be `#[inline(always)]` to be compiled so, too.
+macro_rules! vectorized {
+    ($(#[$meta:meta])* fn $name:ident $(<const $n:ident: usize>)? (
+        $($argument:ident: $type:ty),* $(,)?
+    ) $body:block) => {
+        $(#[$meta])*
+        fn $name $(<const $n: usize>)? ($($argument: $type),*) {
+            struct Call<$(const $n: usize,)? A>(A);
+
+            impl $(<const $n: usize>)? pulp::NullaryFnOnce for Call<$($n,)? ($($type,)*)> {
+                type Output = ();
+
+                #[inline(always)]
+                fn call(self) {
+                    let ($($argument,)*) = self.0;
+                    $body
+                }
+            }
+
+            pulp::Arch::new().dispatch(Call::<$($n,)? _>(($($argument,)*)));
+        }
+    };
+}
+
 pub mod activation;
 pub mod adam;
 mod buffers;
@@ -16,6 +41,7 @@ pub mod layer;
 pub mod loss;
 pub mod matmul;
 mod transpose;
+mod winograd;
 
 use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Storage, Tensor, bail};
 use rayon::prelude::*;
@@ -24,13 +50,8 @@ use std::cell::RefCell;
 /// Values that a thread handles at a time where each is handled by itself.
 const BLOCK: usize = 16 * 1024;
 
-/// Runs `work` with the widest vector instructions that the processor has.
-#[inline(always)]
-fn vectorized<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
-}
-
 /// Adds `from` to `to`, value by value.
+#[inline(always)]
 fn add(to: &mut [f32], from: &[f32]) {
     for (to, from) in to.iter_mut().zip(from) {
         *to += from;
@@ -44,8 +65,7 @@ fn sum_in_order(parts: &[Vec<f32>], sum: &mut [f32]) {
         .for_each(|(block, sum)| {
             sum.fill(0.0);
             for part in parts {
-                let first = block * BLOCK;
-                vectorized(|| add(sum, &part[first..first + sum.len()]));
+                add_vectorized(sum, &part[block * BLOCK..]);
             }
         });
 }
@@ -53,12 +73,22 @@ fn sum_in_order(parts: &[Vec<f32>], sum: &mut [f32]) {
 /// The sum of each column of a row-major matrix.
 fn column_sums(matrix: &[f32], columns: usize) -> Vec<f32> {
     let mut sums = vec![0.0; columns];
-    vectorized(|| {
-        for row in matrix.chunks_exact(columns) {
-            add(&mut sums, row);
-        }
-    });
+    add_rows(&mut sums, matrix);
     sums
+}
+
+vectorized! {
+    fn add_vectorized(to: &mut [f32], from: &[f32]) {
+        add(to, from);
+    }
+}
+
+vectorized! {
+    fn add_rows(sums: &mut [f32], matrix: &[f32]) {
+        for row in matrix.chunks_exact(sums.len()) {
+            add(sums, row);
+        }
+    }
 }
 
 /// Calls `work` with `len` values of this thread's own that are left over from earlier calls.
