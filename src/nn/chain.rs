@@ -228,7 +228,7 @@ impl Pass {
             let input = before.last().map_or(input, |kept| &kept.output);
             match stages[run.start].dense() {
                 Some(layer) => dense::forward(layer, input, images, &mut kept[0], buffers)?,
-                None => lanes::forward(&stages[run], input, images, kept)?,
+                None => lanes::forward(&stages[run], input, images, kept, buffers)?,
             }
         }
         let output = all_kept

@@ -122,7 +122,7 @@ impl Geometry {
             self.visit_patches(row, |patch, pixels, first| {
                 let patch = &mut patches[patch..patch + kernel_row];
                 if pixels.len() == kernel_row {
-                    patch.copy_from_slice(&large[pixels]);
+                    copy(&large[pixels], patch);
                 } else {
                     let last = first + pixels.len();
                     patch[..first].fill(0.0);
@@ -244,5 +244,17 @@ impl Geometry {
             matmul(patches, weight, out, Destination::Overwrite);
         });
         gradient
+    }
+}
+
+/// Copies a row of a kernel. Few values are not worth a call.
+#[inline(always)]
+fn copy(from: &[f32], to: &mut [f32]) {
+    match (
+        <&[f32; 4]>::try_from(from),
+        <&mut [f32; 4]>::try_from(&mut *to),
+    ) {
+        (Ok(from), Ok(to)) => *to = *from,
+        _ => to.copy_from_slice(from),
     }
 }

@@ -4,6 +4,7 @@
 //! group through all of the stages, so that what one leaves is still in cache for the next. What groups
 //! sum is added in their order. So the results do not depend on the threads.
 
+use super::buffers::Buffers;
 use super::chain::{Back, Kept, Stage};
 use super::convolution::Geometry;
 use super::layer::{Layer, Map};
@@ -49,24 +50,26 @@ struct LanePoints<'a> {
 
 impl<'a> Work<'a> {
     /// A stage for the way from inputs to outputs.
-    fn there(stage: &'a Stage) -> Result<Self> {
-        Self::new(stage, |map| matches!(map, Map::Conv(_)))
+    fn there(stage: &'a Stage, buffers: &Buffers) -> Result<Self> {
+        Self::new(stage, buffers, |map| matches!(map, Map::Conv(_)))
     }
 
     /// A stage for the way from the outputs' gradients to the inputs'.
-    fn back(stage: &'a Stage) -> Result<Self> {
-        Self::new(stage, |map| matches!(map, Map::ConvTranspose(_)))
+    fn back(stage: &'a Stage, buffers: &Buffers) -> Result<Self> {
+        Self::new(stage, buffers, |map| matches!(map, Map::ConvTranspose(_)))
     }
 
     /// A layer whose map is one that `gathers` gets its weights as `Wᵀ`, another as `W`.
-    fn new(stage: &'a Stage, gathers: fn(&Map) -> bool) -> Result<Self> {
+    fn new(stage: &'a Stage, buffers: &Buffers, gathers: fn(&Map) -> bool) -> Result<Self> {
         let convolution = |layer: &'a Layer, geometry: Geometry| {
             let tiling = Tiling::of(geometry);
             let order = |weight: &[f32]| match (gathers(&layer.map), tiling) {
                 (true, None) => geometry.transposed_patch_order(weight),
                 (false, None) => geometry.patch_order(weight),
-                (true, Some(t)) => t.gather_weights(&geometry.transposed_patch_order(weight)),
-                (false, Some(t)) => t.scatter_weights(&geometry.patch_order(weight)),
+                (true, Some(t)) => {
+                    t.gather_weights(&geometry.transposed_patch_order(weight), buffers)
+                }
+                (false, Some(t)) => t.scatter_weights(&geometry.patch_order(weight), buffers),
             };
             candle_core::Result::Ok(Convolution {
                 layer,
@@ -82,13 +85,18 @@ impl<'a> Work<'a> {
                 Map::ConvTranspose(g) => Self::ConvTranspose(convolution(layer, g)?),
                 Map::Dense { .. } => bail!("a dense layer works on whole batches"),
             },
-            Stage::Flatten([rows, columns, channels]) => {
-                Self::Transpose(rows * columns, *channels)
-            }
+            Stage::Flatten([rows, columns, channels]) => Self::Transpose(rows * columns, *channels),
             Stage::Unflatten([rows, columns, channels]) => {
                 Self::Transpose(*channels, rows * columns)
             }
         })
+    }
+
+    /// Gives its weights' place back.
+    fn give(self, buffers: &Buffers) {
+        if let Self::Conv(c) | Self::ConvTranspose(c) = self {
+            buffers.give(c.weight);
+        }
     }
 
     fn tiling(&self) -> Option<Tiling> {
@@ -145,18 +153,19 @@ impl Convolution<'_> {
     fn gather(&self, input: &[f32], output: &mut [f32]) {
         let finish = |rows: &mut [f32]| self.layer.activation.apply(rows, &self.bias);
         let Some(tiling) = self.tiling else {
-            return self
-                .geometry
-                .gather(input, &self.weight, output, finish);
+            return self.geometry.gather(input, &self.weight, output, finish);
         };
         let images = input.len() / self.geometry.large_len();
-        with_scratch(images * (tiling.large_len() + tiling.small_len()), |scratch| {
-            let (large, small) = scratch.split_at_mut(images * tiling.large_len());
-            let (mut large, mut small) = (points(large), points(small));
-            tiling.read_large(input, &mut large);
-            tiling.gather(&large, &self.weight, &mut small);
-            tiling.write_small(&small, output);
-        });
+        with_scratch(
+            images * (tiling.large_len() + tiling.small_len()),
+            |scratch| {
+                let (large, small) = scratch.split_at_mut(images * tiling.large_len());
+                let (mut large, mut small) = (points(large), points(small));
+                tiling.read_large(input, &mut large);
+                tiling.gather(&large, &self.weight, &mut small);
+                tiling.write_small(&small, output);
+            },
+        );
         finish(output);
     }
 
@@ -165,13 +174,16 @@ impl Convolution<'_> {
             None => self.geometry.scatter(input, &self.weight, output),
             Some(tiling) => {
                 let images = input.len() / self.geometry.small_len();
-                with_scratch(images * (tiling.large_len() + tiling.small_len()), |scratch| {
-                    let (large, small) = scratch.split_at_mut(images * tiling.large_len());
-                    let (mut large, mut small) = (points(large), points(small));
-                    tiling.read_small(input, &mut small);
-                    tiling.scatter(&small, &self.weight, &mut large);
-                    tiling.write_large(&large, output);
-                });
+                with_scratch(
+                    images * (tiling.large_len() + tiling.small_len()),
+                    |scratch| {
+                        let (large, small) = scratch.split_at_mut(images * tiling.large_len());
+                        let (mut large, mut small) = (points(large), points(small));
+                        tiling.read_small(input, &mut small);
+                        tiling.scatter(&small, &self.weight, &mut large);
+                        tiling.write_large(&large, output);
+                    },
+                );
             }
         }
         self.layer.activation.apply(output, &self.bias);
@@ -243,13 +255,20 @@ pub(super) fn forward(
     input: &[f32],
     images: usize,
     kept: &mut [Kept],
+    buffers: &Buffers,
 ) -> Result<()> {
-    let works = stages.iter().map(Work::there).collect::<Result<Vec<_>>>()?;
+    let works = stages
+        .iter()
+        .map(|stage| Work::there(stage, buffers))
+        .collect::<Result<Vec<_>>>()?;
     let lane = lane_images(images);
     let mut lanes: Vec<Vec<&mut [f32]>> = (0..images).step_by(lane).map(|_| Vec::new()).collect();
     let mut masks = Vec::new();
     for (stage, Kept { output, mask }) in stages.iter().zip(kept) {
-        for (lane, part) in lanes.iter_mut().zip(output.chunks_mut(lane * stage.outputs())) {
+        for (lane, part) in lanes
+            .iter_mut()
+            .zip(output.chunks_mut(lane * stage.outputs()))
+        {
             lane.push(part);
         }
         masks.push(mask.as_ref());
@@ -265,6 +284,7 @@ pub(super) fn forward(
             input = output;
         }
     });
+    works.into_iter().for_each(|work| work.give(buffers));
     Ok(())
 }
 
@@ -283,8 +303,16 @@ pub(super) fn backward(
     gradient: &mut [f32],
     input_gradient: Option<&mut [f32]>,
 ) -> Result<()> {
-    let Back { stages, images, buffers, .. } = *back;
-    let works = stages.iter().map(Work::back).collect::<Result<Vec<_>>>()?;
+    let Back {
+        stages,
+        images,
+        buffers,
+        ..
+    } = *back;
+    let works = stages
+        .iter()
+        .map(|stage| Work::back(stage, buffers))
+        .collect::<Result<Vec<_>>>()?;
     let lane = lane_images(images);
     let (inputs, outputs) = (back.input.len() / images, gradient.len() / images);
     let mut input_gradients = input_gradient.map(|to| to.chunks_mut(lane * inputs));
@@ -299,7 +327,10 @@ pub(super) fn backward(
     let tilings: Vec<_> = works.iter().map(Work::tiling).collect();
     let take = |len: fn(&Tiling) -> usize| -> Vec<Vec<f32>> {
         let len = |tiling: &Option<Tiling>| images * tiling.as_ref().map_or(0, len);
-        tilings.iter().map(|tiling| buffers.take(len(tiling))).collect()
+        tilings
+            .iter()
+            .map(|tiling| buffers.take(len(tiling)))
+            .collect()
     };
     let (mut large, mut small) = (take(Tiling::large_len), take(Tiling::small_len));
     for ((tiling, large), small) in tilings.iter().zip(&mut large).zip(&mut small) {
@@ -311,10 +342,12 @@ pub(super) fn backward(
         .collect();
     for (position, stage) in stages.iter().enumerate() {
         if let Stage::Layer(layer) = stage {
-            let parts = gradients.iter_mut().filter_map(|lane| lane[position].take());
+            let parts = gradients
+                .iter_mut()
+                .filter_map(|lane| lane[position].take());
             let (mut weights, biases): (Vec<_>, Vec<_>) = parts.unzip();
             if let Some(tiling) = tilings[position] {
-                weights = vec![tiling.weight_gradient(&large[position], &small[position])];
+                weights = vec![tiling.weight_gradient(&large[position], &small[position], buffers)];
             }
             put_gradients(layer, &weights, &biases)?;
         }
@@ -322,6 +355,7 @@ pub(super) fn backward(
     for buffer in large.into_iter().chain(small) {
         buffers.give(buffer);
     }
+    works.into_iter().for_each(|work| work.give(buffers));
     Ok(())
 }
 

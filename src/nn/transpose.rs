@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-/// Rows and columns that are handled at a time: their lines stay in the first-level cache.
-const TILE: usize = 16;
+/// Rows and columns that are handled at a time: a square of them is turned in registers.
+const TILE: usize = 4;
 
 /// Values that a thread writes at a time.
 const BLOCK: usize = 16 * 1024;
@@ -13,16 +13,39 @@ const BLOCK: usize = 16 * 1024;
 /// The matrix has `rows` rows, and `stride` values from one row to the next. `from` begins at the first
 /// of the columns; how many there are follows from the length of `to`.
 pub(super) fn transpose(from: &[f32], stride: usize, rows: usize, to: &mut [f32]) {
-    for (tile, to) in to.chunks_mut(TILE * rows).enumerate() {
-        let from = &from[tile * TILE..];
-        for row in (0..rows).step_by(TILE) {
-            let last = (row + TILE).min(rows);
-            for (column, to) in to.chunks_exact_mut(rows).enumerate() {
-                for (row, to) in (row..last).zip(&mut to[row..last]) {
-                    *to = from[row * stride + column];
+    by_tiles(from, stride, rows, to);
+}
+
+vectorized! {
+    fn by_tiles(from: &[f32], stride: usize, rows: usize, to: &mut [f32]) {
+        let columns = to.len() / rows;
+        for column in (0..columns).step_by(TILE) {
+            for row in (0..rows).step_by(TILE) {
+                let from = &from[row * stride + column..];
+                let to = &mut to[column * rows + row..];
+                if row + TILE <= rows && column + TILE <= columns {
+                    tile(from, stride, rows, to);
+                } else {
+                    let (height, width) = (TILE.min(rows - row), TILE.min(columns - column));
+                    for column in 0..width {
+                        for row in 0..height {
+                            to[column * rows + row] = from[row * stride + column];
+                        }
+                    }
                 }
             }
         }
+    }
+}
+
+/// Transposes the first `TILE` rows and columns.
+#[inline(always)]
+fn tile(from: &[f32], stride: usize, rows: usize, to: &mut [f32]) {
+    let row = |row: usize| &from[row * stride..row * stride + TILE];
+    let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+    for column in 0..TILE {
+        let turned = [a[column], b[column], c[column], d[column]];
+        to[column * rows..column * rows + TILE].copy_from_slice(&turned);
     }
 }
 

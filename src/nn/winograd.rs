@@ -13,9 +13,10 @@
 //! weights, the three products of [`super::convolution`] are `M = V U`, `V = M Uᵀ` and the gradient
 //! `Vᵀ M`, and each transformation back is the transpose of one there.
 
+use super::add;
+use super::buffers::Buffers;
 use super::convolution::Geometry;
 use super::matmul::{Destination, Matrix, matmul};
-use super::add;
 use rayon::prelude::*;
 use std::array::from_fn;
 
@@ -192,20 +193,27 @@ fn take_square(points: &[&mut [f32]], position: usize, square: &mut Square) {
     }
 }
 
-/// Where the lines of a square lie on a grid; those beyond its edges lie nowhere.
-type Pixels<const N: usize> = [[Option<usize>; N]; N];
+/// Where the rows and columns of a square lie on a grid; those beyond its edges lie nowhere. The position
+/// of a line is the sum of the two.
+struct Place<const N: usize> {
+    rows: [Option<usize>; N],
+    columns: [Option<usize>; N],
+}
 
-/// Takes the square that lies at `pixels`, `channel` values further.
+impl<const N: usize> Place<N> {
+    #[inline(always)]
+    fn position(&self, row: usize, column: usize) -> Option<usize> {
+        Some(self.rows[row]? + self.columns[column]?)
+    }
+}
+
+/// Takes the square at `place`, `channel` values further.
 #[inline(always)]
-fn take_pixels<const N: usize>(
-    grid: &[f32],
-    pixels: &Pixels<N>,
-    channel: usize,
-    square: &mut Square,
-) {
+fn take_place<const N: usize>(grid: &[f32], place: &Place<N>, channel: usize, square: &mut Square) {
     for row in 0..N {
         for column in 0..N {
-            square[row][column] = line(grid, pixels[row][column].map(|pixel| pixel + channel));
+            let position = place.position(row, column);
+            square[row][column] = line(grid, position.map(|first| first + channel));
         }
     }
 }
@@ -233,7 +241,13 @@ impl Tiling {
     /// The tiling of a convolution that is worth it: one with neither too few nor too many taps, and with
     /// channels by the line.
     pub(super) fn of(geometry: Geometry) -> Option<Self> {
-        let Geometry { large, small, kernel, stride, .. } = geometry;
+        let Geometry {
+            large,
+            small,
+            kernel,
+            stride,
+            ..
+        } = geometry;
         let taps = kernel / stride;
         let fits = taps * stride == kernel && (2..=4).contains(&taps);
         let by_line = |channels: usize| channels.is_multiple_of(LINE);
@@ -263,6 +277,11 @@ impl Tiling {
         self.geometry.small[2]
     }
 
+    /// Values that `U` has, at all points.
+    fn weights_len(&self) -> usize {
+        AREA * self.large_columns() * self.small_columns()
+    }
+
     fn tiles_per_image(&self) -> usize {
         self.tiles[0] * self.tiles[1]
     }
@@ -288,33 +307,38 @@ impl Tiling {
         })
     }
 
-    /// Where the lines of a tile lie on the large grid, for one phase.
-    fn large_pixels(&self, tile: Tile, phase: usize) -> Pixels<POINTS> {
-        let Geometry { large: [rows, columns, channels], stride, pad, .. } = self.geometry;
+    /// Where a tile lies on the large grid, for one phase.
+    fn large_place(&self, tile: Tile, phase: usize) -> Place<POINTS> {
+        let Geometry {
+            large: [rows, columns, channels],
+            stride,
+            pad,
+            ..
+        } = self.geometry;
         let place = |tile: usize, index: usize, phase: usize, pad: usize, size: usize| {
-            let place = ((tile * self.side() + index) * stride + phase).checked_sub(pad)?;
+            let place = ((tile * self.side() + index) * stride + phase).wrapping_sub(pad);
             (place < size).then_some(place)
         };
-        from_fn(|row| {
-            let row = place(tile.row, row, phase / stride, pad[0], rows);
-            from_fn(|column| {
-                let column = place(tile.column, column, phase % stride, pad[1], columns)?;
-                Some(((tile.image * rows + row?) * columns + column) * channels)
-            })
-        })
+        let row = |index| place(tile.row, index, phase / stride, pad[0], rows);
+        let column = |index| place(tile.column, index, phase % stride, pad[1], columns);
+        let first = tile.image * rows;
+        Place {
+            rows: from_fn(|index| Some((first + row(index)?) * columns * channels)),
+            columns: from_fn(|index| Some(column(index)? * channels)),
+        }
     }
 
-    /// Where the lines of a tile lie on the small grid.
-    fn small_pixels<const N: usize>(&self, tile: Tile) -> Pixels<N> {
+    /// Where a tile lies on the small grid.
+    fn small_place<const N: usize>(&self, tile: Tile) -> Place<N> {
         let [rows, columns, channels] = self.geometry.small;
-        from_fn(|row| {
-            let row = tile.row * N + row;
-            from_fn(|column| {
-                let column = tile.column * N + column;
-                let place = ((tile.image * rows + row) * columns + column) * channels;
-                (row < rows && column < columns).then_some(place)
-            })
-        })
+        let place = |index: usize, size: usize| (index < size).then_some(index);
+        let row = |index| place(tile.row * N + index, rows);
+        let column = |index| place(tile.column * N + index, columns);
+        let first = tile.image * rows;
+        Place {
+            rows: from_fn(|index| Some((first + row(index)?) * columns * channels)),
+            columns: from_fn(|index| Some(column(index)? * channels)),
+        }
     }
 
     /// Large grids to `V`.
@@ -353,18 +377,20 @@ impl Tiling {
     }
 
     /// `Wᵀ` to `U`.
-    pub(super) fn gather_weights(&self, weight: &[f32]) -> Vec<f32> {
+    pub(super) fn gather_weights(&self, weight: &[f32], buffers: &Buffers) -> Vec<f32> {
         let (channels, columns) = (self.geometry.large[2], self.small_columns());
-        self.weights(weight, columns, channels * columns, |row, column| {
+        let to = buffers.take(self.weights_len());
+        self.weights(weight, to, columns, channels * columns, |row, column| {
             (row / channels, row % channels * columns + column)
         })
     }
 
     /// `W` to `Uᵀ`.
-    pub(super) fn scatter_weights(&self, weight: &[f32]) -> Vec<f32> {
+    pub(super) fn scatter_weights(&self, weight: &[f32], buffers: &Buffers) -> Vec<f32> {
         let channels = self.geometry.large[2];
         let row_len = weight.len() / self.small_columns();
-        self.weights(weight, self.large_columns(), channels, |row, column| {
+        let to = buffers.take(self.weights_len());
+        self.weights(weight, to, self.large_columns(), channels, |row, column| {
             (column / channels, row * row_len + column % channels)
         })
     }
@@ -374,45 +400,53 @@ impl Tiling {
     fn weights(
         &self,
         from: &[f32],
+        mut to: Vec<f32>,
         row_len: usize,
         next_tap: usize,
         place: impl Fn(usize, usize) -> (usize, usize) + Sync,
     ) -> Vec<f32> {
         match self.taps {
-            2 => self.weights_by::<2>(from, row_len, next_tap, place),
-            3 => self.weights_by::<3>(from, row_len, next_tap, place),
-            _ => self.weights_by::<4>(from, row_len, next_tap, place),
+            2 => self.weights_by::<2>(from, &mut to, row_len, next_tap, place),
+            3 => self.weights_by::<3>(from, &mut to, row_len, next_tap, place),
+            _ => self.weights_by::<4>(from, &mut to, row_len, next_tap, place),
         }
+        to
     }
 
     fn weights_by<const N: usize>(
         &self,
         from: &[f32],
+        to: &mut [f32],
         row_len: usize,
         next_tap: usize,
         place: impl Fn(usize, usize) -> (usize, usize) + Sync,
-    ) -> Vec<f32> {
-        let mut to = vec![0.0; AREA * self.large_columns() * self.small_columns()];
-        let blocks = points_by(&mut to, ROWS * row_len).into_par_iter();
+    ) {
+        let blocks = points_by(to, ROWS * row_len).into_par_iter();
         blocks.enumerate().for_each(|(block, mut points)| {
             let lines = (0..points[0].len()).step_by(LINE);
             for position in lines {
                 let row = block * ROWS + position / row_len;
                 let (phase, first) = place(row, position % row_len);
-                let taps = from_fn(|row| {
-                    from_fn(|column| Some(first + self.tap(phase, row, column) * next_tap))
-                });
+                let tap = |row, column| Some(self.tap(phase, row, column) * next_tap);
+                let taps = Place {
+                    rows: from_fn(|row| Some(first + tap(row, 0)?)),
+                    columns: from_fn(|column| Some(tap(0, column)? - tap(0, 0)?)),
+                };
                 weights_line::<N>(from, &taps, &mut points, position);
             }
         });
-        to
     }
 
     /// The gradient `Vᵀ M` of `U`, back to the order of `Wᵀ`.
-    pub(super) fn weight_gradient(&self, large: &[f32], small: &[f32]) -> Vec<f32> {
+    pub(super) fn weight_gradient(
+        &self,
+        large: &[f32],
+        small: &[f32],
+        buffers: &Buffers,
+    ) -> Vec<f32> {
         let (rows, columns) = (self.large_columns(), self.small_columns());
         let tiles = large.len() / (AREA * rows);
-        let mut gradient = vec![0.0; AREA * rows * columns];
+        let mut gradient = buffers.take(self.weights_len());
         gradient
             .par_chunks_mut(rows * columns)
             .zip(large.par_chunks(tiles * rows))
@@ -422,11 +456,13 @@ impl Tiling {
                 let small = Matrix::new(small, tiles, columns);
                 matmul(large, small, gradient, Destination::Overwrite);
             });
-        match self.taps {
+        let weights = match self.taps {
             2 => self.weight_gradient_by::<2>(&mut gradient),
             3 => self.weight_gradient_by::<3>(&mut gradient),
             _ => self.weight_gradient_by::<4>(&mut gradient),
-        }
+        };
+        buffers.give(gradient);
+        weights
     }
 
     fn weight_gradient_by<const N: usize>(&self, gradient: &mut [f32]) -> Vec<f32> {
@@ -448,12 +484,24 @@ impl Tiling {
 
     /// `M = V U`.
     pub(super) fn gather(&self, large: &[&mut [f32]], weights: &[f32], small: &mut [&mut [f32]]) {
-        products(large, self.large_columns(), weights, self.small_columns(), small);
+        products(
+            large,
+            self.large_columns(),
+            weights,
+            self.small_columns(),
+            small,
+        );
     }
 
     /// `V = M Uᵀ`.
     pub(super) fn scatter(&self, small: &[&mut [f32]], weights: &[f32], large: &mut [&mut [f32]]) {
-        products(small, self.small_columns(), weights, self.large_columns(), large);
+        products(
+            small,
+            self.small_columns(),
+            weights,
+            self.large_columns(),
+            large,
+        );
     }
 }
 
@@ -463,10 +511,10 @@ vectorized! {
         let channels = tiling.geometry.large[2];
         for tile in tiling.tiles(large.len() / tiling.geometry.large_len()) {
             for phase in 0..tiling.phases() {
-                let pixels = tiling.large_pixels(tile, phase);
+                let place = tiling.large_place(tile, phase);
                 let first = tile.number * tiling.large_columns() + phase * channels;
                 for channel in (0..channels).step_by(LINE) {
-                    take_pixels(large, &pixels, channel, &mut square);
+                    take_place(large, &place, channel, &mut square);
                     transform(&LARGE, &mut square);
                     put_square(to, first + channel, &square);
                 }
@@ -482,16 +530,16 @@ vectorized! {
         let channels = tiling.geometry.large[2];
         for tile in tiling.tiles(large.len() / tiling.geometry.large_len()) {
             for phase in 0..tiling.phases() {
-                let pixels = tiling.large_pixels(tile, phase);
+                let place = tiling.large_place(tile, phase);
                 let first = tile.number * tiling.large_columns() + phase * channels;
                 for channel in (0..channels).step_by(LINE) {
                     take_square(from, first + channel, &mut square);
                     transform(&MATRIX, &mut square);
-                    for (pixels, lines) in pixels.iter().zip(&square) {
-                        for (pixel, line) in pixels.iter().zip(lines) {
-                            if let Some(pixel) = pixel {
-                                let pixel = pixel + channel;
-                                add(&mut large[pixel..pixel + LINE], line);
+                    for row in 0..POINTS {
+                        for column in 0..POINTS {
+                            if let Some(first) = place.position(row, column) {
+                                let to = &mut large[first + channel..first + channel + LINE];
+                                add(to, &square[row][column]);
                             }
                         }
                     }
@@ -506,9 +554,9 @@ vectorized! {
         let mut square = ZEROS;
         let channels = tiling.geometry.small[2];
         for tile in tiling.tiles(from.len() / tiling.geometry.small_len()) {
-            let pixels = tiling.small_pixels::<N>(tile);
+            let place = tiling.small_place::<N>(tile);
             for channel in (0..channels).step_by(LINE) {
-                take_pixels(from, &pixels, channel, &mut square);
+                take_place(from, &place, channel, &mut square);
                 transform(const { &small::<N>() }, &mut square);
                 put_square(to, tile.number * channels + channel, &square);
             }
@@ -521,14 +569,14 @@ vectorized! {
         let mut square = ZEROS;
         let channels = tiling.geometry.small[2];
         for tile in tiling.tiles(to.len() / tiling.geometry.small_len()) {
-            let pixels = tiling.small_pixels::<N>(tile);
+            let place = tiling.small_place::<N>(tile);
             for channel in (0..channels).step_by(LINE) {
                 take_square(from, tile.number * channels + channel, &mut square);
                 transform(const { &transposed(small::<N>()) }, &mut square);
-                for (pixels, lines) in pixels.iter().zip(&square) {
-                    for (pixel, line) in pixels.iter().zip(lines) {
-                        if let Some(pixel) = pixel {
-                            put(to, pixel + channel, line);
+                for row in 0..N {
+                    for column in 0..N {
+                        if let Some(first) = place.position(row, column) {
+                            put(to, first + channel, &square[row][column]);
                         }
                     }
                 }
@@ -540,12 +588,12 @@ vectorized! {
 vectorized! {
     fn weights_line<const N: usize>(
         from: &[f32],
-        taps_at: &Pixels<N>,
+        taps_at: &Place<N>,
         points: &mut [&mut [f32]],
         position: usize,
     ) {
         let mut square = ZEROS;
-        take_pixels(from, taps_at, 0, &mut square);
+        take_place(from, taps_at, 0, &mut square);
         transform(const { &taps::<N>() }, &mut square);
         put_square(points, position, &square);
     }
@@ -566,7 +614,13 @@ vectorized! {
 }
 
 /// The product of `from` and `weights` at each point.
-fn products(from: &[&mut [f32]], inner: usize, weights: &[f32], columns: usize, to: &mut [&mut [f32]]) {
+fn products(
+    from: &[&mut [f32]],
+    inner: usize,
+    weights: &[f32],
+    columns: usize,
+    to: &mut [&mut [f32]],
+) {
     let weights = weights.chunks_exact(inner * columns);
     for ((from, weights), to) in from.iter().zip(weights).zip(to) {
         let from = Matrix::new(from, from.len() / inner, inner);
