@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::data::PIXELS;
 use crate::nn::chain::{Chain, Stage};
 use crate::nn::layer::{Layer, Parameter};
-use crate::nn::loss;
+use crate::nn::{Kernels, loss};
 use crate::rng::{Purpose, stream};
 use crate::{Error, Result};
 use candle_core::backprop::GradStore;
@@ -38,8 +38,8 @@ impl Posterior {
     }
 
     /// The divergence of each image's posterior from the prior, in nats: (images).
-    pub fn kl(&self) -> Result<Tensor> {
-        Ok(loss::kl(&self.mean, &self.log_variance)?)
+    pub fn kl(&self, kernels: Kernels) -> Result<Tensor> {
+        Ok(loss::kl(&self.mean, &self.log_variance, kernels)?)
     }
 }
 
@@ -62,6 +62,7 @@ pub struct Vae {
     parameters: Vec<(String, Var)>,
     latent_dim: usize,
     device: Device,
+    kernels: Kernels,
 }
 
 impl Vae {
@@ -159,7 +160,18 @@ impl Vae {
             parameters,
             latent_dim: config.latent_dim,
             device: device.clone(),
+            kernels: Kernels::of(device),
         })
+    }
+
+    /// The same model, computed by these operations rather than the fastest.
+    pub fn with_kernels(self, kernels: Kernels) -> Self {
+        Self { kernels, ..self }
+    }
+
+    /// The operations that compute it.
+    pub fn kernels(&self) -> Kernels {
+        self.kernels
     }
 
     /// Every weight and bias with its name, as in `encoder.conv1.weight`, in the order of the layers.
@@ -193,10 +205,10 @@ impl Vae {
     ///
     /// - images: (images, 784), 0 to 1
     pub fn encode(&self, images: &Tensor, mode: Mode) -> Result<Posterior> {
-        let features = self.encoder.forward(images, mode)?;
+        let features = self.encoder.forward(images, mode, self.kernels)?;
         Ok(Posterior {
-            mean: self.mean.forward(&features, mode)?,
-            log_variance: self.log_variance.forward(&features, mode)?,
+            mean: self.mean.forward(&features, mode, self.kernels)?,
+            log_variance: self.log_variance.forward(&features, mode, self.kernels)?,
         })
     }
 
@@ -207,7 +219,7 @@ impl Vae {
     /// - latent: (images, latent dimensions)
     /// - output: (images, 784); 0 to 1 where the decoder ends with a sigmoid
     pub fn decode(&self, latent: &Tensor, mode: Mode) -> Result<Tensor> {
-        let images = self.decoder.forward(latent, mode)?;
+        let images = self.decoder.forward(latent, mode, self.kernels)?;
         Ok(images.reshape((latent.dim(0)?, PIXELS))?)
     }
 
@@ -221,15 +233,15 @@ impl Vae {
         let posterior = self.encode(images, mode)?;
         let reconstructions = self.decode(&posterior.sample(epsilon)?, mode)?;
         Ok(Terms {
-            squared_error: loss::squared_error(&reconstructions, images)?,
-            kl: posterior.kl()?,
+            squared_error: loss::squared_error(&reconstructions, images, self.kernels)?,
+            kl: posterior.kl(self.kernels)?,
         })
     }
 
     /// The gradients of `loss` by the parameters.
     pub fn gradients(&self, loss: &Tensor) -> Result<GradStore> {
         let mut gradients = loss.backward()?;
-        if self.device.is_cpu() {
+        if self.kernels == Kernels::Fused {
             for chain in [&self.encoder, &self.mean, &self.log_variance, &self.decoder] {
                 chain.collect_gradients(&mut gradients);
             }

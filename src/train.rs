@@ -134,7 +134,7 @@ impl<'a> Trainer<'a> {
             epsilon: config.adam_epsilon,
         };
         let parameters = vae.parameters().iter().map(|(_, var)| var.clone());
-        let adam = Adam::new(constants, parameters.collect())?;
+        let adam = Adam::new(constants, parameters.collect(), vae.kernels())?;
         Ok(Self {
             vae,
             adam,

@@ -14,7 +14,7 @@ use vae::nn::activation::Activation;
 use vae::nn::adam::{Adam, Constants};
 use vae::nn::chain::{Chain, Stage};
 use vae::nn::layer::{Layer, Map, Parameter};
-use vae::nn::loss;
+use vae::nn::{Kernels, loss};
 
 const FIXTURES: &[u8] = include_bytes!("fixtures/reference.safetensors");
 
@@ -112,18 +112,11 @@ fn layer_of(case: &Value, fixtures: &Fixtures, name: &str, input: &Tensor) -> La
     }
 }
 
-/// Which operations a layer runs on.
-#[derive(Clone, Copy, PartialEq)]
-enum Operations {
-    Fused,
-    Candle,
-}
-
 /// Runs every layer case forward and backward and compares with the reference values.
-fn check_layers(operations: Operations) {
+fn check_layers(kernels: Kernels) {
     let fixtures = Fixtures::load();
     let cases = fixtures.of_kind(&["conv", "conv_transpose", "dense"]);
-    assert!(cases.len() >= 18, "found {}", cases.len());
+    assert!(cases.len() >= 24, "found {}", cases.len());
     for (name, case) in cases {
         let input = channels_last(&fixtures.get(name, "input"));
         let input = Var::from_tensor(&input).unwrap();
@@ -132,18 +125,14 @@ fn check_layers(operations: Operations) {
         assert_eq!(weight.dims(), layer.map.weight_shape(), "{name}");
         let chain = Chain::new(vec![Stage::Layer(layer)], 0);
 
-        let output = match operations {
-            Operations::Fused => chain.forward(&input, Mode::Inference),
-            Operations::Candle => chain.forward_with_candle(&input, Mode::Inference),
-        };
-        let output = output.unwrap();
+        let output = chain.forward(&input, Mode::Inference, kernels).unwrap();
         let expected = channels_last(&fixtures.get(name, "output"));
         assert_close(&output, &expected, VALUES, name);
 
         let cotangent = channels_last(&fixtures.get(name, "grad_output"));
         let scalar = (output * cotangent).unwrap().sum_all().unwrap();
         let mut gradients = scalar.backward().unwrap();
-        if operations == Operations::Fused {
+        if kernels == Kernels::Fused {
             chain.collect_gradients(&mut gradients);
         }
         for (of, var) in [
@@ -168,12 +157,12 @@ fn channels_last_if(condition: bool, tensor: &Tensor) -> Tensor {
 
 #[test]
 fn fused_layers_have_pytorchs_values_and_gradients() {
-    check_layers(Operations::Fused);
+    check_layers(Kernels::Fused);
 }
 
 #[test]
 fn layers_from_candles_own_operations_have_them_too() {
-    check_layers(Operations::Candle);
+    check_layers(Kernels::Candle);
 }
 
 #[test]
@@ -185,8 +174,8 @@ fn losses_have_pytorchs_values_and_gradients() {
         fixtures.var("loss", "mean"),
         fixtures.var("loss", "log_variance"),
     );
-    let squared_error = loss::squared_error(&y, &get("x")).unwrap();
-    let kl = loss::kl(&mean, &log_variance).unwrap();
+    let squared_error = loss::squared_error(&y, &get("x"), Kernels::Fused).unwrap();
+    let kl = loss::kl(&mean, &log_variance, Kernels::Fused).unwrap();
     assert_close(
         &squared_error,
         &get("squared_error"),
@@ -213,11 +202,16 @@ fn losses_match_candles_own_operations() {
     let get = |name: &str| fixtures.get("loss", name);
     let (x, y, mean, l) = (get("x"), get("y"), get("mean"), get("log_variance"));
     let expected = (&y - &x).unwrap().sqr().unwrap().sum(D::Minus1).unwrap();
-    let found = loss::squared_error(&y, &x).unwrap();
+    let found = loss::squared_error(&y, &x, Kernels::Fused).unwrap();
     assert_close(&found, &expected, VALUES, "squared error");
     let terms = ((mean.sqr().unwrap() + l.exp().unwrap()).unwrap() - &l).unwrap();
     let expected = ((terms - 1.0).unwrap().sum(D::Minus1).unwrap() * 0.5).unwrap();
-    assert_close(&loss::kl(&mean, &l).unwrap(), &expected, VALUES, "kl");
+    assert_close(
+        &loss::kl(&mean, &l, Kernels::Fused).unwrap(),
+        &expected,
+        VALUES,
+        "kl",
+    );
 }
 
 #[test]
@@ -245,6 +239,11 @@ fn posterior_samples_pass_gradients_to_mean_and_log_variance() {
 
 #[test]
 fn adam_moves_as_pytorchs_does() {
+    check_adam(Kernels::Fused);
+    check_adam(Kernels::Candle);
+}
+
+fn check_adam(kernels: Kernels) {
     let fixtures = Fixtures::load();
     let weight = fixtures.var("adam", "weight0");
     let constants = Constants {
@@ -252,7 +251,7 @@ fn adam_moves_as_pytorchs_does() {
         beta2: 0.999,
         epsilon: 1e-8,
     };
-    let adam = Adam::new(constants, vec![weight.clone()]).unwrap();
+    let adam = Adam::new(constants, vec![weight.clone()], kernels).unwrap();
     for step in 1..=4 {
         let gradient = fixtures.get("adam", &format!("grad{step}"));
         let scalar = (weight.as_tensor() * gradient).unwrap().sum_all().unwrap();
@@ -382,8 +381,8 @@ fn a_chain_with_dropout_matches_candles_own_operations() {
         }
         (flat, gradients)
     };
-    let (fused, fused_gradients) = run(chain.forward(&images, mode).unwrap(), true);
-    let output = chain.forward_with_candle(&images, mode).unwrap();
+    let (fused, fused_gradients) = run(chain.forward(&images, mode, Kernels::Fused).unwrap(), true);
+    let output = chain.forward(&images, mode, Kernels::Candle).unwrap();
     let (candle, candle_gradients) = run(output, false);
     assert!(flat(&fused).iter().filter(|&&v| v == 0.0).count() > 20);
     assert_close(&fused, &candle, VALUES, "output");

@@ -60,8 +60,9 @@ impl Reconstruct {
         };
         let posterior = vae.encode(&originals, Mode::Inference)?;
         let reconstructions = vae.decode(&posterior.mean, Mode::Inference)?;
-        let errors = squared_error(&reconstructions, &originals)?.to_vec1::<f32>()?;
-        let kls = posterior.kl()?.to_vec1::<f32>()?;
+        let errors =
+            squared_error(&reconstructions, &originals, vae.kernels())?.to_vec1::<f32>()?;
+        let kls = posterior.kl(vae.kernels())?.to_vec1::<f32>()?;
         for ((name, error), kl) in names.iter().zip(&errors).zip(&kls) {
             console.say(format_args!("{name}: squared error {error:.2}, KL {kl:.2}"));
         }

@@ -1,6 +1,6 @@
 //! Adam, with moments that have names and can be saved.
 
-use super::{BLOCK, with_values, with_values_mut};
+use super::{BLOCK, Kernels, with_values, with_values_mut};
 use candle_core::{Result, Tensor, Var, backprop::GradStore};
 use rayon::prelude::*;
 
@@ -33,11 +33,12 @@ pub struct Adam {
     pub constants: Constants,
     /// The parameters in the order they were given.
     pub slots: Vec<Slot>,
+    kernels: Kernels,
 }
 
 impl Adam {
     /// An optimiser of `parameters` that has seen no gradient yet.
-    pub fn new(constants: Constants, parameters: Vec<Var>) -> Result<Self> {
+    pub fn new(constants: Constants, parameters: Vec<Var>, kernels: Kernels) -> Result<Self> {
         let slots = parameters.into_iter().map(|parameter| {
             // Not zeros_like twice of one tensor: the moments must not share their storage.
             let first_moment = parameter.zeros_like()?;
@@ -51,6 +52,7 @@ impl Adam {
         Ok(Self {
             constants,
             slots: slots.collect::<Result<_>>()?,
+            kernels,
         })
     }
 
@@ -71,10 +73,9 @@ impl Adam {
         };
         for slot in &self.slots {
             if let Some(gradient) = gradients.get(&slot.parameter) {
-                if gradient.device().is_cpu() {
-                    rates.fused(slot, gradient)?;
-                } else {
-                    rates.with_candle(slot, gradient)?;
+                match self.kernels {
+                    Kernels::Fused => rates.fused(slot, gradient)?,
+                    Kernels::Candle => rates.with_candle(slot, gradient)?,
                 }
             }
         }

@@ -6,7 +6,7 @@
 use super::buffers::Buffers;
 use super::dropout::Mask;
 use super::layer::{Layer, Map};
-use super::{dense, lanes, values, with_values};
+use super::{Kernels, dense, lanes, values, with_values};
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use std::ops::Range;
@@ -120,9 +120,9 @@ impl Chain {
     ///
     /// - input: (images, ...) with as many values an image as the first stage reads
     /// - output: (images, ...) with the shape that the last stage writes
-    pub fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
+    pub fn forward(&self, input: &Tensor, mode: Mode, kernels: Kernels) -> Result<Tensor> {
         match self.layers().next() {
-            Some(first) if input.device().is_cpu() => {
+            Some(first) if kernels == Kernels::Fused => {
                 let pass = Pass {
                     links: self.0.clone(),
                     mode,
@@ -136,8 +136,8 @@ impl Chain {
         }
     }
 
-    /// Puts the gradients that the last backward pass left in the parameters where candle's operations
-    /// would have put them.
+    /// Puts the gradients that the last backward pass of the fused operation left in the parameters where
+    /// candle's operations would have put them.
     pub fn collect_gradients(&self, gradients: &mut GradStore) {
         for layer in self.layers() {
             for parameter in [&layer.weight, &layer.bias] {
@@ -146,8 +146,8 @@ impl Chain {
         }
     }
 
-    /// [`Chain::forward`] from candle's own operations: what serves devices other than the CPU.
-    pub fn forward_with_candle(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
+    /// [`Chain::forward`] from candle's own operations.
+    fn forward_with_candle(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
         let mut values = input.clone();
         for (position, stage) in self.0.stages.iter().enumerate() {
             values = match stage {

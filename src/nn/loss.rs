@@ -1,6 +1,6 @@
 //! The two terms of the loss, one number an image each.
 
-use super::{values, with_values};
+use super::{Kernels, values, with_values};
 use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor};
 
 /// The sum over pixels of (reconstruction - image)², for each image.
@@ -11,8 +11,12 @@ use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor};
 /// - output: (images)
 ///
 /// No gradient is computed for `images`.
-pub fn squared_error(reconstructions: &Tensor, images: &Tensor) -> Result<Tensor> {
-    if reconstructions.device().is_cpu() {
+pub fn squared_error(
+    reconstructions: &Tensor,
+    images: &Tensor,
+    kernels: Kernels,
+) -> Result<Tensor> {
+    if kernels == Kernels::Fused {
         reconstructions
             .contiguous()?
             .apply_op2(&images.contiguous()?, SquaredError)
@@ -29,8 +33,8 @@ pub fn squared_error(reconstructions: &Tensor, images: &Tensor) -> Result<Tensor
 ///
 /// - mean, log_variance: (images, latent dimensions)
 /// - output: (images)
-pub fn kl(mean: &Tensor, log_variance: &Tensor) -> Result<Tensor> {
-    if mean.device().is_cpu() {
+pub fn kl(mean: &Tensor, log_variance: &Tensor, kernels: Kernels) -> Result<Tensor> {
+    if kernels == Kernels::Fused {
         mean.contiguous()?
             .apply_op2(&log_variance.contiguous()?, Kl)
     } else {
@@ -45,15 +49,19 @@ fn sum_rows(
     (right, right_layout): (&CpuStorage, &Layout),
     term: impl Fn(f64, f64) -> f64,
 ) -> Result<(CpuStorage, Shape)> {
+    /// Sums that are kept side by side, for the processor to add them at once.
+    const SUMS: usize = 8;
     let (images, columns) = left_layout.shape().dims2()?;
     let left = values(left, left_layout)?.chunks_exact(columns);
     let right = values(right, right_layout)?.chunks_exact(columns);
     let sums = left.zip(right).map(|(left, right)| {
-        let terms = left
-            .iter()
-            .zip(right)
-            .map(|(&l, &r)| term(f64::from(l), f64::from(r)));
-        terms.sum::<f64>() as f32
+        let mut sums = [0.0; SUMS];
+        for (left, right) in left.chunks(SUMS).zip(right.chunks(SUMS)) {
+            for ((sum, &l), &r) in sums.iter_mut().zip(left).zip(right) {
+                *sum += term(f64::from(l), f64::from(r));
+            }
+        }
+        sums.iter().sum::<f64>() as f32
     });
     Ok((CpuStorage::F32(sums.collect()), Shape::from(images)))
 }
@@ -68,15 +76,18 @@ fn row_gradient(
 ) -> Result<Tensor> {
     let (_, columns) = left.dims2()?;
     let gradient = gradient.to_vec1::<f32>()?;
-    let values = with_values(left, |left| {
+    let mut slopes = Vec::with_capacity(left.elem_count());
+    with_values(left, |left| {
         with_values(right, |right| {
-            let pairs = left.iter().zip(right).enumerate();
-            Ok(pairs
-                .map(|(i, (&l, &r))| slope(l, r) * gradient[i / columns])
-                .collect::<Vec<_>>())
+            let rows = left.chunks_exact(columns).zip(right.chunks_exact(columns));
+            for ((left, right), gradient) in rows.zip(&gradient) {
+                let pairs = left.iter().zip(right);
+                slopes.extend(pairs.map(|(&l, &r)| slope(l, r) * gradient));
+            }
+            Ok(())
         })
     })?;
-    Tensor::from_vec(values, left.shape(), left.device())
+    Tensor::from_vec(slopes, left.shape(), left.device())
 }
 
 struct SquaredError;

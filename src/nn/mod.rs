@@ -43,9 +43,28 @@ pub mod matmul;
 mod transpose;
 mod winograd;
 
-use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Storage, Tensor, bail};
+use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Storage, Tensor, bail};
 use rayon::prelude::*;
 use std::cell::RefCell;
+
+/// Which operations compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernels {
+    /// Those of this module, on the CPU.
+    Fused,
+    /// candle's own, on any device.
+    Candle,
+}
+
+impl Kernels {
+    /// The fastest that there are for a device.
+    pub fn of(device: &Device) -> Self {
+        match device {
+            Device::Cpu => Self::Fused,
+            _ => Self::Candle,
+        }
+    }
+}
 
 /// Values that a thread handles at a time where each is handled by itself.
 const BLOCK: usize = 16 * 1024;
