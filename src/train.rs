@@ -187,7 +187,11 @@ impl<'a> Trainer<'a> {
     }
 
     /// One step: a batch forward, its loss backward, the weights moved.
-    fn step(&mut self) -> Result<Step> {
+    ///
+    /// # Errors
+    ///
+    /// If the loss is not finite; the error names the step.
+    pub fn step(&mut self) -> Result<Step> {
         let (config, device) = (self.config, self.vae.device().clone());
         let step = self.progress.step + 1;
         let images = self.batches.images(step, &device)?;

@@ -1,0 +1,125 @@
+//! Each layer of the default model, forward and backward, beside candle's own operations.
+//!
+//!     cargo bench --bench kernels
+
+use candle_core::{Device, Tensor, Var};
+use divan::Bencher;
+use vae::architecture::{Architecture, LayerPlan, StagePlan};
+use vae::config::Config;
+use vae::model::Mode;
+use vae::nn::Kernels;
+use vae::nn::adam::{Adam, Constants};
+use vae::nn::chain::{Chain, Stage};
+use vae::nn::layer::{Layer, Parameter};
+use vae::nn::loss;
+use vae::rng::{Purpose, normal};
+
+const BATCH: usize = 64;
+const LAYERS: [&str; 7] = [
+    "encoder.conv1",
+    "encoder.conv2",
+    "encoder.dense1",
+    "decoder.dense1",
+    "decoder.dense2",
+    "decoder.conv_transpose1",
+    "decoder.conv_transpose2",
+];
+
+fn main() {
+    divan::main();
+}
+
+fn noise(shape: &[usize]) -> Tensor {
+    let values = normal(1, Purpose::Prior, 0, shape.iter().product());
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+}
+
+/// A layer of the default model with a batch of what it reads.
+fn layer(name: &str) -> (Chain, Var) {
+    let plan = Architecture::plan(&Config::default()).unwrap();
+    let named = |stage: &&StagePlan| matches!(stage, StagePlan::Layer(layer) if layer.name == name);
+    let parts = plan.parts();
+    let Some(StagePlan::Layer(plan)) = parts.into_iter().flatten().find(named) else {
+        panic!("the default model has no layer {name}");
+    };
+    let LayerPlan { map, activation, .. } = *plan;
+    let parameter = |shape: &[usize]| Parameter::new(&(noise(shape) * 0.05).unwrap()).unwrap();
+    let layer = Layer {
+        map,
+        activation,
+        dropout: 0.0,
+        weight: parameter(&map.weight_shape()),
+        bias: parameter(&[map.bias_len()]),
+    };
+    let input = Var::from_tensor(&noise(&[BATCH, map.inputs()])).unwrap();
+    (Chain::new(vec![Stage::Layer(layer)], 0), input)
+}
+
+fn forward(bencher: Bencher, name: &str, kernels: Kernels) {
+    let (chain, input) = layer(name);
+    bencher.bench_local(|| chain.forward(&input, Mode::Inference, kernels).unwrap());
+}
+
+fn backward(bencher: Bencher, name: &str, kernels: Kernels) {
+    let (chain, input) = layer(name);
+    // The first layer of a model reads images, which need no gradient.
+    let input = match name {
+        "encoder.conv1" => input.as_detached_tensor(),
+        _ => input.as_tensor().clone(),
+    };
+    bencher
+        .with_inputs(|| {
+            let output = chain.forward(&input, Mode::Inference, kernels).unwrap();
+            output.sum_all().unwrap()
+        })
+        .bench_local_values(|sum| sum.backward().unwrap());
+}
+
+#[divan::bench(args = LAYERS)]
+fn layer_forward(bencher: Bencher, name: &str) {
+    forward(bencher, name, Kernels::Fused);
+}
+
+#[divan::bench(args = LAYERS, sample_count = 10)]
+fn layer_forward_with_candle(bencher: Bencher, name: &str) {
+    forward(bencher, name, Kernels::Candle);
+}
+
+#[divan::bench(args = LAYERS)]
+fn layer_backward(bencher: Bencher, name: &str) {
+    backward(bencher, name, Kernels::Fused);
+}
+
+#[divan::bench(args = LAYERS, sample_count = 10)]
+fn layer_backward_with_candle(bencher: Bencher, name: &str) {
+    backward(bencher, name, Kernels::Candle);
+}
+
+const KERNELS: [Kernels; 2] = [Kernels::Fused, Kernels::Candle];
+
+/// Both terms of the loss, forward and backward.
+#[divan::bench(args = KERNELS)]
+fn losses(bencher: Bencher, kernels: &Kernels) {
+    let [x, y] = [0, 1].map(|_| Var::from_tensor(&noise(&[BATCH, 784])).unwrap());
+    let [mean, log_variance] = [0, 1].map(|_| Var::from_tensor(&noise(&[BATCH, 16])).unwrap());
+    bencher.bench_local(|| {
+        let squared_error = loss::squared_error(&y, &x.as_detached_tensor(), *kernels).unwrap();
+        let kl = loss::kl(&mean, &log_variance, *kernels).unwrap();
+        let loss = (squared_error + kl).unwrap().mean_all().unwrap();
+        loss.backward().unwrap()
+    });
+}
+
+/// A step of Adam on a million weights.
+#[divan::bench(args = KERNELS)]
+fn adam(bencher: Bencher, kernels: &Kernels) {
+    let constants = Constants {
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+    };
+    let weight = Var::from_tensor(&noise(&[1000, 1000])).unwrap();
+    let gradients = weight.sum_all().unwrap().backward().unwrap();
+    let adam = Adam::new(constants, vec![weight], *kernels).unwrap();
+    bencher.bench_local(|| adam.step(&gradients, 1e-3, 1).unwrap());
+}
