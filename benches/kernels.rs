@@ -25,6 +25,9 @@ const LAYERS: [&str; 7] = [
     "decoder.conv_transpose2",
 ];
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }
@@ -42,7 +45,9 @@ fn layer(name: &str) -> (Chain, Var) {
     let Some(StagePlan::Layer(plan)) = parts.into_iter().flatten().find(named) else {
         panic!("the default model has no layer {name}");
     };
-    let LayerPlan { map, activation, .. } = *plan;
+    let LayerPlan {
+        map, activation, ..
+    } = *plan;
     let parameter = |shape: &[usize]| Parameter::new(&(noise(shape) * 0.05).unwrap()).unwrap();
     let layer = Layer {
         map,

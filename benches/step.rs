@@ -24,6 +24,9 @@ use vae::train::Trainer;
 
 const CONFIGS: [&str; 2] = ["mnist", "article"];
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }
@@ -40,7 +43,9 @@ fn config(name: &str, batch_size: usize) -> Config {
 /// Noise: what the pixels are makes no difference to the time of a step.
 fn dataset() -> Dataset {
     let split = |images: usize| Split {
-        pixels: (0..images * PIXELS).map(|i| (i * 7919 % 251) as u8).collect(),
+        pixels: (0..images * PIXELS)
+            .map(|i| (i * 7919 % 251) as u8)
+            .collect(),
         labels: vec![0; images],
     };
     Dataset {
@@ -51,7 +56,10 @@ fn dataset() -> Dataset {
 }
 
 fn pool(threads: usize) -> ThreadPool {
-    ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
+    ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .unwrap()
 }
 
 /// Floating-point operations of the matrix products of a step: each layer's product, and those of its
@@ -116,9 +124,15 @@ fn step_with_candle(bencher: Bencher, name: &str) {
             let shape = (config.batch_size, config.latent_dim);
             let epsilon = normal(config.seed, Purpose::Posterior, step, shape.0 * shape.1);
             let epsilon = candle_core::Tensor::from_vec(epsilon, shape, &device).unwrap();
-            let mode = Mode::Training { seed: config.seed, step };
+            let mode = Mode::Training {
+                seed: config.seed,
+                step,
+            };
             let terms = vae.terms(&images, &epsilon, mode).unwrap();
-            let loss = (terms.squared_error + terms.kl).unwrap().mean_all().unwrap();
+            let loss = (terms.squared_error + terms.kl)
+                .unwrap()
+                .mean_all()
+                .unwrap();
             adam.backward_step(&loss).unwrap();
         });
 }

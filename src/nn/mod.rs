@@ -40,6 +40,7 @@ mod lanes;
 pub mod layer;
 pub mod loss;
 pub mod matmul;
+mod points;
 mod transpose;
 mod winograd;
 
