@@ -5,7 +5,8 @@ use crate::config::Config;
 use crate::data::PIXELS;
 use crate::nn::chain::{Chain, Stage};
 use crate::nn::layer::{Layer, Parameter};
-use crate::nn::{Kernels, loss};
+use crate::nn::reparameterise::reparameterise;
+use crate::nn::{Kernels, all_finite, loss};
 use crate::rng::{Purpose, stream};
 use crate::{Error, Result};
 use candle_core::backprop::GradStore;
@@ -32,9 +33,9 @@ impl Posterior {
     ///
     /// - epsilon: (images, latent dimensions), standard normal
     /// - output: (images, latent dimensions)
-    pub fn sample(&self, epsilon: &Tensor) -> Result<Tensor> {
-        let deviation = (&self.log_variance * 0.5)?.exp()?;
-        Ok((&self.mean + (deviation * epsilon)?)?)
+    pub fn sample(&self, epsilon: &Tensor, kernels: Kernels) -> Result<Tensor> {
+        let (mean, log_variance) = (&self.mean, &self.log_variance);
+        Ok(reparameterise(mean, log_variance, epsilon, kernels)?)
     }
 
     /// The divergence of each image's posterior from the prior, in nats: (images).
@@ -102,7 +103,7 @@ impl Vae {
                 let why = format!("`{name}` has shape {:?}, not {shape:?}", tensor.dims());
                 return Err(Error::input("the weights", why));
             }
-            if !is_finite(&tensor)? {
+            if !all_finite(&tensor)? {
                 let why = format!("`{name}` has values that are not finite");
                 return Err(Error::input("the weights", why));
             }
@@ -182,7 +183,7 @@ impl Vae {
     /// The name of a parameter that has values that are not finite, if there is one.
     pub fn broken_parameter(&self) -> Result<Option<&str>> {
         for (name, parameter) in &self.parameters {
-            if !is_finite(parameter)? {
+            if !all_finite(parameter)? {
                 return Ok(Some(name));
             }
         }
@@ -231,7 +232,7 @@ impl Vae {
     /// - epsilon: (images, latent dimensions), standard normal
     pub fn terms(&self, images: &Tensor, epsilon: &Tensor, mode: Mode) -> Result<Terms> {
         let posterior = self.encode(images, mode)?;
-        let reconstructions = self.decode(&posterior.sample(epsilon)?, mode)?;
+        let reconstructions = self.decode(&posterior.sample(epsilon, self.kernels)?, mode)?;
         Ok(Terms {
             squared_error: loss::squared_error(&reconstructions, images, self.kernels)?,
             kl: posterior.kl(self.kernels)?,
@@ -248,9 +249,4 @@ impl Vae {
         }
         Ok(gradients)
     }
-}
-
-/// Whether all values are finite: their sum is not where one of them is not.
-fn is_finite(tensor: &Tensor) -> Result<bool> {
-    Ok(tensor.abs()?.sum_all()?.to_scalar::<f32>()?.is_finite())
 }

@@ -18,12 +18,12 @@ fn with_dropout(place: &Place) {
         json!({"channels": channels, "kernel": 4, "stride": stride, "padding": "same",
                "activation": activation, "dropout": 0.2})
     };
-    let encoder = json!([{"conv": conv(8, 2, "relu")}, {"conv": conv(16, 2, "relu")}]);
+    let encoder = json!([{"conv": conv(16, 2, "relu")}, {"conv": conv(32, 2, "relu")}]);
     let decoder = json!([
         {"dense": {"features": 49, "dropout": 0.1}},
         {"reshape": [1, 7, 7]},
         {"conv_transpose": conv(16, 2, "relu")},
-        {"conv_transpose": conv(8, 1, "relu")},
+        {"conv_transpose": conv(16, 1, "relu")},
         {"dense": {"features": 784, "activation": "sigmoid"}}
     ]);
     place.config(

@@ -9,12 +9,14 @@ use serde_json::Value;
 use std::collections::HashMap;
 use vae::architecture::{StagePlan, convolution, transposed_convolution};
 use vae::config::{Config, ConvConfig};
+use vae::data::{Dataset, PIXELS, SIDE, Split};
 use vae::model::{Mode, Posterior, Vae};
 use vae::nn::activation::Activation;
 use vae::nn::adam::{Adam, Constants};
 use vae::nn::chain::{Chain, Stage};
 use vae::nn::layer::{Layer, Map, Parameter};
 use vae::nn::{Kernels, loss};
+use vae::train::Trainer;
 
 const FIXTURES: &[u8] = include_bytes!("fixtures/reference.safetensors");
 
@@ -216,6 +218,11 @@ fn losses_match_candles_own_operations() {
 
 #[test]
 fn posterior_samples_pass_gradients_to_mean_and_log_variance() {
+    check_posterior_samples(Kernels::Fused);
+    check_posterior_samples(Kernels::Candle);
+}
+
+fn check_posterior_samples(kernels: Kernels) {
     let fixtures = Fixtures::load();
     let get = |name: &str| fixtures.get("loss", name);
     let (mean, log_variance) = (
@@ -226,7 +233,7 @@ fn posterior_samples_pass_gradients_to_mean_and_log_variance() {
         mean: mean.as_tensor().clone(),
         log_variance: log_variance.as_tensor().clone(),
     };
-    let z = posterior.sample(&get("epsilon")).unwrap();
+    let z = posterior.sample(&get("epsilon"), kernels).unwrap();
     assert_close(&z, &get("z"), VALUES, "z");
     let scalar = (z * get("grad_z")).unwrap().sum_all().unwrap();
     let gradients = scalar.backward().unwrap();
@@ -304,7 +311,7 @@ fn whole_models_have_pytorchs_outputs_losses_and_gradients() {
         };
         close(&posterior.mean, "mean");
         close(&posterior.log_variance, "log_variance");
-        let latent = posterior.sample(&epsilon).unwrap();
+        let latent = posterior.sample(&epsilon, Kernels::Fused).unwrap();
         close(&vae.decode(&latent, Mode::Inference).unwrap(), "output");
         let terms = vae.terms(&x, &epsilon, Mode::Inference).unwrap();
         close(&terms.squared_error, "squared_error");
@@ -393,5 +400,57 @@ fn a_chain_with_dropout_matches_candles_own_operations() {
         let found = fused_gradients.get(var).unwrap();
         let expected = candle_gradients.get(var).unwrap();
         assert_close(found, expected, GRADIENTS, &format!("gradient {number}"));
+    }
+}
+
+/// A few images of strokes, so that losses are those of digits and not of noise.
+fn few_images(count: usize) -> Dataset {
+    let stroke = |i: usize| {
+        let (image, row, column) = (i / PIXELS, i / SIDE % SIDE, i % SIDE);
+        let center = 8 + (image * 5 + row) % 12;
+        if (6..22).contains(&row) && column.abs_diff(center) < 2 {
+            230
+        } else {
+            0
+        }
+    };
+    let split = Split {
+        pixels: (0..count * PIXELS).map(stroke).collect(),
+        labels: vec![0; count],
+    };
+    Dataset {
+        train: split.clone(),
+        test: split,
+        name: "strokes".into(),
+    }
+}
+
+/// What trains on a GPU trains here too, from the same weights and the same random numbers.
+#[test]
+fn training_with_candles_own_operations_finds_the_same_losses() {
+    let dataset = few_images(32);
+    for name in ["mnist", "article"] {
+        let path = format!("{}/configs/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let config = Config {
+            batch_size: 8,
+            ..Config::parse(&text, name).unwrap()
+        };
+        let losses = |kernels: Kernels| {
+            let vae = Vae::new(&config, &Device::Cpu).unwrap();
+            let mut trainer = Trainer::new(&config, &dataset, vae.with_kernels(kernels)).unwrap();
+            let mut losses: Vec<_> = (0..4).map(|_| trainer.step().unwrap().losses).collect();
+            losses.push(trainer.evaluate().unwrap());
+            losses
+        };
+        for (fused, candle) in losses(Kernels::Fused).iter().zip(losses(Kernels::Candle)) {
+            for (fused, candle) in [
+                (fused.squared_error, candle.squared_error),
+                (fused.kl, candle.kl),
+            ] {
+                let off = (fused - candle).abs() / candle.abs();
+                assert!(off < 1e-4, "{name}: {fused} and {candle} differ by {off}");
+            }
+        }
     }
 }

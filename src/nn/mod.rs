@@ -41,6 +41,7 @@ pub mod layer;
 pub mod loss;
 pub mod matmul;
 mod points;
+pub mod reparameterise;
 mod transpose;
 mod winograd;
 
@@ -139,6 +140,14 @@ fn with_values<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> Result<R>) -> Resul
         Storage::Cpu(storage) => f(values(storage, layout)?),
         _ => bail!("a fused operation got a tensor that is not on the CPU"),
     }
+}
+
+/// Whether all values of `tensor` are finite.
+pub fn all_finite(tensor: &Tensor) -> Result<bool> {
+    let tensor = tensor.to_device(&Device::Cpu)?.contiguous()?;
+    with_values(&tensor, |values| {
+        Ok(values.iter().all(|value| value.is_finite()))
+    })
 }
 
 /// Calls `f` with the values of `tensor`, to be changed in place.
