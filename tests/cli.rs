@@ -267,3 +267,34 @@ fn a_posterior_that_collapses_is_told_once() {
         outcome.stderr
     );
 }
+
+/// Only Linux tells a process's threads.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_more_threads_run_than_were_asked_for() {
+    let place = Place::new();
+    place.write(
+        "long.json",
+        r#"{"data": "data", "batch_size": 200, "latent_dim": 512, "steps": 6}"#,
+    );
+    for threads in [1, 2] {
+        let line = format!("train --config long.json --out run-{threads} --threads {threads}");
+        let mut child = place
+            .command(&line)
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let status = format!("/proc/{}/status", child.id());
+        let mut most = 0;
+        while child.try_wait().unwrap().is_none() {
+            let status = std::fs::read_to_string(&status).unwrap_or_default();
+            let threads = status
+                .lines()
+                .find_map(|line| line.strip_prefix("Threads:"));
+            most = most.max(threads.map_or(0, |threads| threads.trim().parse().unwrap()));
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        assert!(child.wait().unwrap().success());
+        assert_eq!(most, threads);
+    }
+}

@@ -119,10 +119,11 @@ fn wrong_usage(error: &clap::Error) -> Error {
 impl Cli {
     fn run(self) -> Result<ExitCode> {
         let threads = self.global.threads.map_or(0, usize::from);
-        // All of the work is done inside of the pool. From outside, each parallel loop would put the
-        // calling thread to sleep and wake it again.
+        // This thread is one of the pool's: otherwise each parallel loop would put it to sleep and wake it
+        // again.
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
+            .use_current_thread()
             .build()
             .map_err(|error| Error::failed("--threads", error))?
             .install(|| self.run_command())
