@@ -10,6 +10,7 @@ use candle_core::Device;
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use vae::architecture::{Architecture, StagePlan};
 use vae::config::Config;
@@ -18,7 +19,7 @@ use vae::data::{Dataset, PIXELS, Split};
 use vae::model::{Mode, Vae};
 use vae::nn::Kernels;
 use vae::nn::layer::Map;
-use vae::nn::matmul::{Destination, Matrix, matmul_on_all_threads};
+use vae::nn::matmul::{Destination, Matrix, matmul};
 use vae::rng::{Purpose, normal};
 use vae::train::Trainer;
 
@@ -141,6 +142,7 @@ fn step_with_candle(bencher: Bencher, name: &str) {
 #[divan::bench(args = [1, 0], sample_count = 30, sample_size = 1)]
 fn gemm_peak(bencher: Bencher, threads: usize) {
     const SIDE: usize = 1024;
+    const ROWS: usize = 256;
     let (a, b) = (vec![0.5; SIDE * SIDE], vec![0.25; SIDE * SIDE]);
     let mut out = vec![0.0; SIDE * SIDE];
     let pool = pool(threads);
@@ -149,7 +151,11 @@ fn gemm_peak(bencher: Bencher, threads: usize) {
         .bench_local(|| {
             pool.install(|| {
                 let (a, b) = (Matrix::new(&a, SIDE, SIDE), Matrix::new(&b, SIDE, SIDE));
-                matmul_on_all_threads(a, b, &mut out, Destination::Overwrite);
+                let blocks = out.par_chunks_mut(ROWS * SIDE).enumerate();
+                blocks.for_each(|(block, out)| {
+                    let a = a.some_rows(block * ROWS..(block + 1) * ROWS);
+                    matmul(a, b, out, Destination::Overwrite);
+                });
             });
         });
 }

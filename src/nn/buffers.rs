@@ -17,7 +17,8 @@ impl Buffers {
     /// A buffer of `len` values, which are left over from its last use.
     pub fn take(&self, len: usize) -> Vec<f32> {
         let mut kept = self.lock();
-        let place = kept.iter().position(|buffer| buffer.len() == len);
+        // The one given last is the likeliest to be in cache.
+        let place = kept.iter().rposition(|buffer| buffer.len() == len);
         place
             .and_then(|place| kept.remove(place))
             .unwrap_or_else(|| vec![0.0; len])

@@ -4,6 +4,7 @@
 //! at run time. This file checks bounds once, so that nothing outside of it has to.
 
 use gemm::Parallelism;
+use std::ops::Range;
 
 /// A matrix seen in a slice: `rows` by `cols`, in row-major order or transposed.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +43,33 @@ impl<'a> Matrix<'a> {
             ..self
         }
     }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The number of columns.
+    pub fn columns(&self) -> usize {
+        self.cols
+    }
+
+    /// Some of the rows.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many.
+    pub fn some_rows(self, rows: Range<usize>) -> Self {
+        assert!(
+            rows.start < rows.end && rows.end <= self.rows,
+            "rows of a matrix"
+        );
+        Self {
+            data: &self.data[rows.start * self.row_stride..],
+            rows: rows.len(),
+            ..self
+        }
+    }
 }
 
 /// What happens to the values that a product finds in its destination.
@@ -59,36 +87,11 @@ pub enum Destination {
 ///
 /// If the shapes do not fit each other.
 pub fn matmul(left: Matrix, right: Matrix, out: &mut [f32], destination: Destination) {
-    product(left, right, out, destination, Parallelism::None);
-}
-
-/// Like [`matmul`], on all threads of the pool. The values do not depend on their number: each
-/// element is summed by one thread, in one order.
-///
-/// # Panics
-///
-/// If the shapes do not fit each other.
-pub fn matmul_on_all_threads(
-    left: Matrix,
-    right: Matrix,
-    out: &mut [f32],
-    destination: Destination,
-) {
-    product(left, right, out, destination, Parallelism::Rayon(0));
-}
-
-fn product(
-    left: Matrix,
-    right: Matrix,
-    out: &mut [f32],
-    destination: Destination,
-    parallelism: Parallelism,
-) {
     assert_eq!(left.cols, right.rows, "inner dimensions of a product");
     assert_eq!(out.len(), left.rows * right.cols, "size of a product");
-    // SAFETY: `Matrix::new` guarantees that `left` and `right` cover rows * cols elements of their
-    // slices with these strides, which transposing keeps; the assertions above say the same of
-    // `out` and make the three shapes agree. `out` is borrowed mutably, so it overlaps neither.
+    // SAFETY: `Matrix::new` guarantees that the last element of `left` and of `right`, and so each, is
+    // within their slices; transposing and taking some rows keep that. The assertions above say the
+    // same of `out` and make the three shapes agree. `out` is borrowed mutably, so it overlaps neither.
     #[allow(unsafe_code)]
     unsafe {
         gemm::gemm(
@@ -110,7 +113,7 @@ fn product(
             false,
             false,
             false,
-            parallelism,
+            Parallelism::None,
         );
     }
 }
@@ -170,9 +173,13 @@ mod tests {
                     let mut out = vec![f32::NAN; rows * cols];
                     matmul(l, r, &mut out, Destination::Overwrite);
                     assert_eq!(out, expected);
-                    matmul_on_all_threads(l, r, &mut out, Destination::Add);
+                    matmul(l, r, &mut out, Destination::Add);
                     let doubled: Vec<f32> = expected.iter().map(|v| v * 2.0).collect();
                     assert_eq!(out, doubled);
+                    let first = rows / 2;
+                    let some = &mut out[first * cols..];
+                    matmul(l.some_rows(first..rows), r, some, Destination::Overwrite);
+                    assert_eq!(out[first * cols..], expected[first * cols..]);
                 }
             }
         }
