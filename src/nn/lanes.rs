@@ -8,7 +8,7 @@ use super::buffers::Buffers;
 use super::chain::{Back, Kept, Stage};
 use super::convolution::Geometry;
 use super::layer::{Layer, Map};
-use super::points::{AREA, Points, points, points_by};
+use super::points::{Points, points, points_by, room};
 use super::transpose::transpose;
 use super::winograd::Tiling;
 use super::{column_sums, sum_in_order, with_scratch, with_values, with_values_mut};
@@ -157,16 +157,11 @@ impl Convolution<'_> {
             return self.geometry.gather(input, &self.weight, output, finish);
         };
         let images = input.len() / self.geometry.large_len();
-        with_scratch(
-            images * (tiling.large_len() + tiling.small_len()),
-            |scratch| {
-                let (large, small) = scratch.split_at_mut(images * tiling.large_len());
-                let (mut large, mut small) = (points(large), points(small));
-                tiling.read_large(input, &mut large);
-                tiling.gather(&large, &self.weight, &mut small);
-                tiling.write_small(&small, output);
-            },
-        );
+        with_points(&tiling, images, |LanePoints { large, small }| {
+            tiling.read_large(input, large);
+            tiling.gather(large, &self.weight, small);
+            tiling.write_small(small, output);
+        });
         finish(output);
     }
 
@@ -175,16 +170,11 @@ impl Convolution<'_> {
             None => self.geometry.scatter(input, &self.weight, output),
             Some(tiling) => {
                 let images = input.len() / self.geometry.small_len();
-                with_scratch(
-                    images * (tiling.large_len() + tiling.small_len()),
-                    |scratch| {
-                        let (large, small) = scratch.split_at_mut(images * tiling.large_len());
-                        let (mut large, mut small) = (points(large), points(small));
-                        tiling.read_small(input, &mut small);
-                        tiling.scatter(&small, &self.weight, &mut large);
-                        tiling.write_large(&large, output);
-                    },
-                );
+                with_points(&tiling, images, |LanePoints { large, small }| {
+                    tiling.read_small(input, small);
+                    tiling.scatter(small, &self.weight, large);
+                    tiling.write_large(large, output);
+                });
             }
         }
         self.layer.activation.apply(output, &self.bias);
@@ -241,6 +231,18 @@ impl Convolution<'_> {
             (_, _, None) => geometry.weight_gradient(gradient, input),
         }
     }
+}
+
+/// Calls `work` with places of this thread's own for the points of some images.
+fn with_points(tiling: &Tiling, images: usize, work: impl FnOnce(&mut LanePoints)) {
+    let (large, small) = (images * tiling.large_len(), images * tiling.small_len());
+    with_scratch(room(large) + room(small), |scratch| {
+        let (large_room, small_room) = scratch.split_at_mut(room(large));
+        work(&mut LanePoints {
+            large: points(large_room, large),
+            small: points(small_room, small),
+        });
+    });
 }
 
 fn turn(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
@@ -327,7 +329,7 @@ pub(super) fn backward(
         .collect();
     let tilings: Vec<_> = works.iter().map(Work::tiling).collect();
     let take = |len: fn(&Tiling) -> usize| -> Vec<Vec<f32>> {
-        let len = |tiling: &Option<Tiling>| images * tiling.as_ref().map_or(0, len);
+        let len = |tiling: &Option<Tiling>| tiling.as_ref().map_or(0, |t| room(images * len(t)));
         tilings
             .iter()
             .map(|tiling| buffers.take(len(tiling)))
@@ -335,7 +337,7 @@ pub(super) fn backward(
     };
     let (mut large, mut small) = (take(Tiling::large_len), take(Tiling::small_len));
     for ((tiling, large), small) in tilings.iter().zip(&mut large).zip(&mut small) {
-        deal_points(tiling.as_ref(), lane, large, small, &mut lanes);
+        deal_points(tiling.as_ref(), images, lane, large, small, &mut lanes);
     }
     let lanes = lanes.into_par_iter().enumerate();
     let mut gradients: Vec<_> = lanes
@@ -348,7 +350,12 @@ pub(super) fn backward(
                 .filter_map(|lane| lane[position].take());
             let (mut weights, biases): (Vec<_>, Vec<_>) = parts.unzip();
             if let Some(tiling) = tilings[position] {
-                weights = vec![tiling.weight_gradient(&large[position], &small[position], buffers)];
+                weights = vec![tiling.weight_gradient(
+                    images,
+                    &large[position],
+                    &small[position],
+                    buffers,
+                )];
             }
             put_gradients(layer, &weights, &biases)?;
         }
@@ -363,6 +370,7 @@ pub(super) fn backward(
 /// Gives each lane its part of the places for a stage's points.
 fn deal_points<'a>(
     tiling: Option<&Tiling>,
+    images: usize,
     lane: usize,
     large: &'a mut [f32],
     small: &'a mut [f32],
@@ -371,8 +379,16 @@ fn deal_points<'a>(
     match tiling {
         None => lanes.iter_mut().for_each(|lane| lane.points.push(None)),
         Some(tiling) => {
-            let large = points_by(large, lane * tiling.large_len() / AREA);
-            let small = points_by(small, lane * tiling.small_len() / AREA);
+            let large = points_by(
+                large,
+                images * tiling.large_len(),
+                lane * tiling.large_len(),
+            );
+            let small = points_by(
+                small,
+                images * tiling.small_len(),
+                lane * tiling.small_len(),
+            );
             for (lane, (large, small)) in lanes.iter_mut().zip(large.into_iter().zip(small)) {
                 lane.points.push(Some(LanePoints { large, small }));
             }

@@ -92,18 +92,35 @@ pub(super) const fn transposed<const M: usize, const N: usize>(
 /// Matrices of one shape, or a stretch of each: one a point.
 pub(super) type Points<'a> = Vec<&'a mut [f32]>;
 
-/// The matrices of the points, which lie one after the other in `values`.
-pub(super) fn points(values: &mut [f32]) -> Points<'_> {
-    let len = values.len() / AREA;
-    values.chunks_exact_mut(len).collect()
+/// Values from the matrix of a point to that of the next, for matrices of `len` values. They are not next to
+/// each other: a square touches the same place in each, and what lies a power of two apart shares a
+/// processor's few places in its cache.
+fn distance(len: usize) -> usize {
+    len + LINE
 }
 
-/// Like [`points`], each matrix cut into stretches of `len` values: for each stretch, that of each point.
-pub(super) fn points_by(values: &mut [f32], len: usize) -> Vec<Points<'_>> {
-    let matrix = values.len() / AREA;
-    let mut stretches: Vec<Points> = (0..matrix.div_ceil(len)).map(|_| Vec::new()).collect();
-    for matrix in values.chunks_exact_mut(matrix) {
-        for (stretch, part) in stretches.iter_mut().zip(matrix.chunks_mut(len)) {
+/// Values that the matrices of all points take, of `len` values each.
+pub(super) fn room(len: usize) -> usize {
+    AREA * distance(len)
+}
+
+/// The matrices of the points in their [`room`].
+pub(super) fn matrices(values: &[f32], len: usize) -> impl Iterator<Item = &[f32]> {
+    let matrices = values.chunks_exact(distance(len));
+    matrices.map(move |matrix| &matrix[..len])
+}
+
+/// The matrices of the points in their [`room`], to be written.
+pub(super) fn points(values: &mut [f32], len: usize) -> Points<'_> {
+    let matrices = values.chunks_exact_mut(distance(len));
+    matrices.map(|matrix| &mut matrix[..len]).collect()
+}
+
+/// Like [`points`], each matrix cut into stretches of `part` values: for each stretch, that of each point.
+pub(super) fn points_by(values: &mut [f32], len: usize, part: usize) -> Vec<Points<'_>> {
+    let mut stretches: Vec<Points> = (0..len.div_ceil(part)).map(|_| Vec::new()).collect();
+    for matrix in points(values, len) {
+        for (stretch, part) in stretches.iter_mut().zip(matrix.chunks_mut(part)) {
             stretch.push(part);
         }
     }

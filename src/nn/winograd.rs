@@ -13,7 +13,8 @@ use super::buffers::Buffers;
 use super::convolution::Geometry;
 use super::matmul::{Destination, Matrix, matmul};
 use super::points::{
-    AREA, INPUTS, LINE, POINTS, Place, add_back, coefficients, points_by, read, taps, transposed,
+    INPUTS, LINE, POINTS, Place, add_back, coefficients, matrices, points, points_by, read, room,
+    taps, transposed,
 };
 use rayon::prelude::*;
 use std::array::from_fn;
@@ -64,19 +65,19 @@ impl Tiling {
         self.geometry.small[2]
     }
 
-    /// Values of `U`, at all points.
+    /// Values of `U`, at each point.
     fn weights_len(&self) -> usize {
-        AREA * self.large_columns() * self.small_columns()
+        self.large_columns() * self.small_columns()
     }
 
-    /// Values of `V` for an image, at all points.
+    /// Values of `V` for an image, at each point.
     pub(super) fn large_len(&self) -> usize {
-        AREA * self.tiles[0] * self.tiles[1] * self.large_columns()
+        self.tiles[0] * self.tiles[1] * self.large_columns()
     }
 
-    /// Values of `M` for an image, at all points.
+    /// Values of `M` for an image, at each point.
     pub(super) fn small_len(&self) -> usize {
-        AREA * self.tiles[0] * self.tiles[1] * self.small_columns()
+        self.tiles[0] * self.tiles[1] * self.small_columns()
     }
 
     fn tiles(self, images: usize) -> impl Iterator<Item = Tile> {
@@ -160,20 +161,37 @@ impl Tiling {
         }
     }
 
-    /// `M = V U`.
+    /// `M = V U`. `weights` is what [`Tiling::gather_weights`] gave.
     pub(super) fn gather(&self, large: &[&mut [f32]], weights: &[f32], small: &mut [&mut [f32]]) {
-        products(large, weights, self.small_columns(), small);
+        self.products(large, weights, self.small_columns(), small);
     }
 
-    /// `V = M Uᵀ`.
+    /// `V = M Uᵀ`. `weights` is what [`Tiling::scatter_weights`] gave.
     pub(super) fn scatter(&self, small: &[&mut [f32]], weights: &[f32], large: &mut [&mut [f32]]) {
-        products(small, weights, self.large_columns(), large);
+        self.products(small, weights, self.large_columns(), large);
+    }
+
+    /// The product of `from` and the weights at each point.
+    fn products(
+        &self,
+        from: &[&mut [f32]],
+        weights: &[f32],
+        columns: usize,
+        to: &mut [&mut [f32]],
+    ) {
+        let inner = self.weights_len() / columns;
+        let weights = matrices(weights, inner * columns);
+        for ((from, weights), to) in from.iter().zip(weights).zip(to) {
+            let from = Matrix::new(from, from.len() / inner, inner);
+            let weights = Matrix::new(weights, inner, columns);
+            matmul(from, weights, to, Destination::Overwrite);
+        }
     }
 
     /// `Wᵀ` to `U`.
     pub(super) fn gather_weights(&self, weight: &[f32], buffers: &Buffers) -> Vec<f32> {
         let (channels, columns) = (self.geometry.large[2], self.small_columns());
-        let mut to = buffers.take(self.weights_len());
+        let mut to = buffers.take(room(self.weights_len()));
         self.weights(weight, &mut to, columns, channels * columns, |row| {
             (row / channels, row % channels * columns)
         });
@@ -184,7 +202,7 @@ impl Tiling {
     pub(super) fn scatter_weights(&self, weight: &[f32], buffers: &Buffers) -> Vec<f32> {
         let channels = self.geometry.large[2];
         let phases = self.large_columns() / channels;
-        let mut to = buffers.take(self.weights_len());
+        let mut to = buffers.take(room(self.weights_len()));
         let row_len = weight.len() / self.small_columns();
         self.weights(weight, &mut to, channels, channels, |row| {
             (row % phases, row / phases * row_len)
@@ -203,7 +221,9 @@ impl Tiling {
         place: impl Fn(usize) -> (usize, usize) + Sync,
     ) {
         let Geometry { kernel, stride, .. } = self.geometry;
-        let rows = points_by(to, ROWS * row_len).into_par_iter().enumerate();
+        let rows = points_by(to, self.weights_len(), ROWS * row_len)
+            .into_par_iter()
+            .enumerate();
         rows.for_each(|(block, mut points)| {
             for row in 0..points[0].len() / row_len {
                 let (phase, first) = place(block * ROWS + row);
@@ -221,18 +241,22 @@ impl Tiling {
     /// The gradient `Vᵀ M` of `U`, back to the order of `Wᵀ`.
     pub(super) fn weight_gradient(
         &self,
+        images: usize,
         large: &[f32],
         small: &[f32],
         buffers: &Buffers,
     ) -> Vec<f32> {
         let (rows, columns) = (self.large_columns(), self.small_columns());
-        let tiles = large.len() / (AREA * rows);
-        let mut gradient = buffers.take(self.weights_len());
-        gradient
-            .par_chunks_mut(rows * columns)
-            .zip(large.par_chunks(tiles * rows))
-            .zip(small.par_chunks(tiles * columns))
-            .for_each(|((gradient, large), small)| {
+        let tiles = images * self.tiles[0] * self.tiles[1];
+        let mut gradient = buffers.take(room(rows * columns));
+        let grids = matrices(large, tiles * rows).zip(matrices(small, tiles * columns));
+        let products: Vec<_> = points(&mut gradient, rows * columns)
+            .into_iter()
+            .zip(grids)
+            .collect();
+        products
+            .into_par_iter()
+            .for_each(|(gradient, (large, small))| {
                 let large = Matrix::new(large, tiles, rows).transposed();
                 let small = Matrix::new(small, tiles, columns);
                 matmul(large, small, gradient, Destination::Overwrite);
@@ -240,7 +264,7 @@ impl Tiling {
         // First with the taps of a row of `U` together, so that threads write apart.
         let taps = self.taps * self.taps;
         let mut by_row = vec![0.0; taps * rows * columns];
-        points_by(&mut gradient, columns)
+        points_by(&mut gradient, rows * columns, columns)
             .into_par_iter()
             .zip(by_row.par_chunks_mut(taps * columns))
             .for_each(|(points, to)| match self.taps {
@@ -270,17 +294,6 @@ impl Tiling {
             weights[first..first + columns].copy_from_slice(from);
         }
         weights
-    }
-}
-
-/// The product of `from` and `weights` at each point.
-fn products(from: &[&mut [f32]], weights: &[f32], columns: usize, to: &mut [&mut [f32]]) {
-    let inner = weights.len() / (AREA * columns);
-    let weights = weights.chunks_exact(inner * columns);
-    for ((from, weights), to) in from.iter().zip(weights).zip(to) {
-        let from = Matrix::new(from, from.len() / inner, inner);
-        let weights = Matrix::new(weights, inner, columns);
-        matmul(from, weights, to, Destination::Overwrite);
     }
 }
 
