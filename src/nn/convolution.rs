@@ -18,7 +18,7 @@
 
 use super::matmul::{Destination, Matrix, matmul};
 use super::transpose::{transpose, transpose_on_all_threads};
-use super::{add, with_scratch};
+use super::{BLOCK, add, with_scratch};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -63,6 +63,7 @@ impl Geometry {
         patch
             .par_chunks_mut(channels * area)
             .zip(torch.par_chunks(channels * area))
+            .with_min_len(BLOCK / (channels * area))
             .for_each(|(to, from)| transpose(from, area, channels, to));
         patch
     }
@@ -83,6 +84,7 @@ impl Geometry {
         torch
             .par_chunks_mut(channels * area)
             .zip(patch.par_chunks(channels * area))
+            .with_min_len(BLOCK / (channels * area))
             .for_each(|(to, from)| transpose(from, channels, area, to));
     }
 

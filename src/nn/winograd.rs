@@ -267,6 +267,7 @@ impl Tiling {
         points_by(&mut gradient, rows * columns, columns)
             .into_par_iter()
             .zip(by_row.par_chunks_mut(taps * columns))
+            .with_min_len(ROWS)
             .for_each(|(points, to)| match self.taps {
                 2 => add_taps::<2>(&points, to),
                 3 => add_taps::<3>(&points, to),
