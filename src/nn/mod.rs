@@ -7,11 +7,11 @@
 /// A function that is compiled once for each kind of vector instructions, and runs with the widest that the
 /// processor has. What it calls must be `#[inline(always)]` to be compiled so, too.
 macro_rules! vectorized {
-    ($(#[$meta:meta])* fn $name:ident $(<const $n:ident: usize>)? (
+    ($(#[$meta:meta])* $vis:vis fn $name:ident $(<const $n:ident: usize>)? (
         $($argument:ident: $type:ty),* $(,)?
     ) $body:block) => {
         $(#[$meta])*
-        fn $name $(<const $n: usize>)? ($($argument: $type),*) {
+        $vis fn $name $(<const $n: usize>)? ($($argument: $type),*) {
             struct Call<$(const $n: usize,)? A>(A);
 
             impl $(<const $n: usize>)? pulp::NullaryFnOnce for Call<$($n,)? ($($type,)*)> {

@@ -1,23 +1,17 @@
 //! Rows to columns.
 
+use super::BLOCK;
 use rayon::prelude::*;
 
 /// Rows and columns that are handled at a time: a square of them is turned in registers.
 const TILE: usize = 4;
 
-/// Values that a thread writes at a time.
-const BLOCK: usize = 16 * 1024;
-
-/// Fills `to` with columns of a row-major matrix, one after the other.
-///
-/// The matrix has `rows` rows, and `stride` values from one row to the next. `from` begins at the first
-/// of the columns; how many there are follows from the length of `to`.
-pub(super) fn transpose(from: &[f32], stride: usize, rows: usize, to: &mut [f32]) {
-    by_tiles(from, stride, rows, to);
-}
-
 vectorized! {
-    fn by_tiles(from: &[f32], stride: usize, rows: usize, to: &mut [f32]) {
+    /// Fills `to` with columns of a row-major matrix, one after the other.
+    ///
+    /// The matrix has `rows` rows, and `stride` values from one row to the next. `from` begins at the
+    /// first of the columns; how many there are follows from the length of `to`.
+    pub(super) fn transpose(from: &[f32], stride: usize, rows: usize, to: &mut [f32]) {
         let columns = to.len() / rows;
         for column in (0..columns).step_by(TILE) {
             for row in (0..rows).step_by(TILE) {
