@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Whether values are dropped on their way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Dropout is off.
+    /// Dropout is off, and what only gradients need is not kept: there are none.
     Inference,
     /// Dropout is on; which values it drops follows from the two numbers.
     Training {
@@ -195,6 +195,8 @@ pub(super) struct Kept {
     pub output: Vec<f32>,
     /// What dropout dropped of it.
     pub mask: Option<Mask>,
+    /// What the stage read, at the points of its tiles, if it is a tiled convolution.
+    pub points: Option<Vec<f32>>,
 }
 
 /// A run of stages, and what its backward pass needs.
@@ -220,15 +222,17 @@ impl Pass {
             Kept {
                 output: buffers.take(len),
                 mask: self.links.mask(self.mode, position, len),
+                points: None,
             }
         };
+        let training = self.mode != Mode::Inference;
         let mut all_kept: Vec<Kept> = stages.iter().enumerate().map(keep).collect();
         for run in runs(stages) {
             let (before, kept) = all_kept[..run.end].split_at_mut(run.start);
             let input = before.last().map_or(input, |kept| &kept.output);
             match stages[run.start].dense() {
                 Some(layer) => dense::forward(layer, input, images, &mut kept[0], buffers)?,
-                None => lanes::forward(&stages[run], input, images, kept, buffers)?,
+                None => lanes::forward(&stages[run], input, images, kept, training, buffers)?,
             }
         }
         let output = all_kept
@@ -284,8 +288,11 @@ impl Pass {
 impl Drop for Pass {
     fn drop(&mut self) {
         let kept = self.kept.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for Kept { output, .. } in kept.drain(..) {
+        for Kept { output, points, .. } in kept.drain(..) {
             self.links.buffers.give(output);
+            points
+                .into_iter()
+                .for_each(|points| self.links.buffers.give(points));
         }
     }
 }

@@ -42,13 +42,30 @@ pub struct Geometry {
     pub pad: [usize; 2],
 }
 
+/// One of the two grids of a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grid {
+    /// What the kernel moves over.
+    Large,
+    /// The places of the kernel.
+    Small,
+}
+
 impl Geometry {
-    pub(super) fn large_len(&self) -> usize {
-        self.large.iter().product()
+    /// Values that an image has on a grid.
+    pub(super) fn len(&self, grid: Grid) -> usize {
+        match grid {
+            Grid::Large => self.large.iter().product(),
+            Grid::Small => self.small.iter().product(),
+        }
     }
 
-    pub(super) fn small_len(&self) -> usize {
-        self.small.iter().product()
+    /// The weights, from PyTorch's order to that of the products that give the `target` grid.
+    pub(super) fn weights(&self, target: Grid, torch: &[f32]) -> Vec<f32> {
+        match target {
+            Grid::Large => self.patch_order(torch),
+            Grid::Small => self.transposed_patch_order(torch),
+        }
     }
 
     fn patch_len(&self) -> usize {
@@ -57,7 +74,7 @@ impl Geometry {
 
     /// The weights as the matrix `W`: from PyTorch's order (small channel, large channel, row, column)
     /// to (small channel, row, column, large channel), the order of a patch.
-    pub(super) fn patch_order(&self, torch: &[f32]) -> Vec<f32> {
+    fn patch_order(&self, torch: &[f32]) -> Vec<f32> {
         let (channels, area) = (self.large[2], self.kernel * self.kernel);
         let mut patch = vec![0.0; torch.len()];
         patch
@@ -69,7 +86,7 @@ impl Geometry {
     }
 
     /// The matrix `Wᵀ`.
-    pub(super) fn transposed_patch_order(&self, torch: &[f32]) -> Vec<f32> {
+    fn transposed_patch_order(&self, torch: &[f32]) -> Vec<f32> {
         let mut transposed = vec![0.0; torch.len()];
         let patch = self.patch_order(torch);
         transpose_on_all_threads(&patch, self.small[2], &mut transposed, |_| ());

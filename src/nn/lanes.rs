@@ -6,7 +6,7 @@
 
 use super::buffers::Buffers;
 use super::chain::{Back, Kept, Stage};
-use super::convolution::Geometry;
+use super::convolution::{Geometry, Grid};
 use super::layer::{Layer, Map};
 use super::points::{Points, points, points_by, room};
 use super::transpose::transpose;
@@ -25,8 +25,7 @@ fn lane_images(images: usize) -> usize {
 
 /// A stage, ready to run: with its weights in the order that its products want.
 enum Work<'a> {
-    Conv(Convolution<'a>),
-    ConvTranspose(Convolution<'a>),
+    Convolution(Convolution<'a>),
     /// Matrices to turn, one an image: their rows and columns.
     Transpose(usize, usize),
 }
@@ -34,6 +33,10 @@ enum Work<'a> {
 struct Convolution<'a> {
     layer: &'a Layer,
     geometry: Geometry,
+    /// The grid that the layer reads.
+    input: Grid,
+    /// The grid that the layer writes.
+    output: Grid,
     tiling: Option<Tiling>,
     weight: Vec<f32>,
     bias: Vec<f32>,
@@ -43,101 +46,96 @@ struct Convolution<'a> {
 /// convolution is tiled there are no weights: they come from all lanes' points at once.
 type Gradients = (Vec<f32>, Vec<f32>);
 
-/// A lane's part of the two grids of a tiled convolution, at the points.
-struct LanePoints<'a> {
-    large: Points<'a>,
-    small: Points<'a>,
-}
-
 impl<'a> Work<'a> {
     /// A stage for the way from inputs to outputs.
     fn there(stage: &'a Stage, buffers: &Buffers) -> Result<Self> {
-        Self::new(stage, buffers, |map| matches!(map, Map::Conv(_)))
+        Self::new(stage, buffers, |_, output| output)
     }
 
     /// A stage for the way from the outputs' gradients to the inputs'.
     fn back(stage: &'a Stage, buffers: &Buffers) -> Result<Self> {
-        Self::new(stage, buffers, |map| matches!(map, Map::ConvTranspose(_)))
+        Self::new(stage, buffers, |input, _| input)
     }
 
-    /// A layer whose map is one that `gathers` gets its weights as `Wᵀ`, another as `W`.
-    fn new(stage: &'a Stage, buffers: &Buffers, gathers: fn(&Map) -> bool) -> Result<Self> {
-        let convolution = |layer: &'a Layer, geometry: Geometry| {
+    /// `target` is which of the grids that a layer reads and writes its products are to give.
+    fn new(stage: &'a Stage, buffers: &Buffers, target: fn(Grid, Grid) -> Grid) -> Result<Self> {
+        let convolution = |layer: &'a Layer, geometry: Geometry, input, output| {
             let tiling = Tiling::of(geometry);
-            let order = |weight: &[f32]| match (gathers(&layer.map), tiling) {
-                (true, None) => geometry.transposed_patch_order(weight),
-                (false, None) => geometry.patch_order(weight),
-                (true, Some(t)) => {
-                    t.gather_weights(&geometry.transposed_patch_order(weight), buffers)
-                }
-                (false, Some(t)) => t.scatter_weights(&geometry.patch_order(weight), buffers),
+            let target = target(input, output);
+            let weight = |weight: &[f32]| match tiling {
+                Some(tiling) => tiling.weights(target, weight, buffers),
+                None => geometry.weights(target, weight),
             };
-            candle_core::Result::Ok(Convolution {
+            Ok(Self::Convolution(Convolution {
                 layer,
                 geometry,
+                input,
+                output,
                 tiling,
-                weight: with_values(&layer.weight.value, |weight| Ok(order(weight)))?,
+                weight: with_values(&layer.weight.value, |values| Ok(weight(values)))?,
                 bias: with_values(&layer.bias.value, |bias| Ok(bias.to_vec()))?,
-            })
+            }))
         };
-        Ok(match stage {
+        match stage {
             Stage::Layer(layer) => match layer.map {
-                Map::Conv(g) => Self::Conv(convolution(layer, g)?),
-                Map::ConvTranspose(g) => Self::ConvTranspose(convolution(layer, g)?),
+                Map::Conv(g) => convolution(layer, g, Grid::Large, Grid::Small),
+                Map::ConvTranspose(g) => convolution(layer, g, Grid::Small, Grid::Large),
                 Map::Dense { .. } => bail!("a dense layer works on whole batches"),
             },
-            Stage::Flatten([rows, columns, channels]) => Self::Transpose(rows * columns, *channels),
-            Stage::Unflatten([rows, columns, channels]) => {
-                Self::Transpose(*channels, rows * columns)
+            Stage::Flatten([rows, columns, channels]) => {
+                Ok(Self::Transpose(rows * columns, *channels))
             }
-        })
+            Stage::Unflatten([rows, columns, channels]) => {
+                Ok(Self::Transpose(*channels, rows * columns))
+            }
+        }
     }
 
     /// Gives its weights' place back.
     fn give(self, buffers: &Buffers) {
-        if let Self::Conv(c) | Self::ConvTranspose(c) = self {
+        if let Self::Convolution(c) = self {
             buffers.give(c.weight);
         }
     }
 
-    fn tiling(&self) -> Option<Tiling> {
+    /// The convolution that the stage is, and how it is tiled, if it is.
+    fn tiled(&self) -> Option<(&Convolution<'a>, Tiling)> {
         match self {
-            Self::Conv(c) | Self::ConvTranspose(c) => c.tiling,
+            Self::Convolution(c) => Some((c, c.tiling?)),
             Self::Transpose(..) => None,
         }
     }
 
-    fn run(&self, input: &[f32], output: &mut [f32]) {
+    /// `points` is where the input's points are kept, if they are.
+    fn run(&self, input: &[f32], output: &mut [f32], points: Option<Points>) {
         match self {
-            Self::Conv(c) => c.gather(input, output),
-            Self::ConvTranspose(c) => c.scatter(input, output),
+            Self::Convolution(c) => c.run(input, output, points),
             Self::Transpose(rows, columns) => turn(input, *rows, *columns, output),
         }
     }
 
     /// `gradient` is that of the output; it does not survive. `output` is what [`Work::run`] gave, times
-    /// `scale` where dropout kept it; where it did not, the gradient is 0 already.
+    /// `scale` where dropout kept it; where it did not, the gradient is 0 already. `points` is where the
+    /// gradient's points are to be left, if the convolution is tiled.
     fn run_back(
         &self,
         input: &[f32],
         (output, scale): (&[f32], f32),
         gradient: &mut [f32],
         input_gradient: Option<&mut [f32]>,
-        points: Option<LanePoints>,
+        points: Option<Points>,
     ) -> Option<Gradients> {
-        let start = |c: &Convolution, gradient: &mut [f32]| {
-            c.layer.activation.backward(output, scale, gradient);
-            column_sums(gradient, c.bias.len())
-        };
         match self {
-            Self::Conv(c) => {
-                let biases = start(c, gradient);
-                let weights = c.conv_back(input, gradient, input_gradient, points);
-                Some((weights, biases))
-            }
-            Self::ConvTranspose(c) => {
-                let biases = start(c, gradient);
-                let weights = c.conv_transpose_back(input, gradient, input_gradient, points);
+            Self::Convolution(c) => {
+                c.layer.activation.backward(output, scale, gradient);
+                let biases = column_sums(gradient, c.bias.len());
+                let weights = match (c.tiling, points) {
+                    (Some(tiling), Some(points)) => {
+                        c.tiled_back(tiling, gradient, input_gradient, points);
+                        Vec::new()
+                    }
+                    _ => c.direct_back(input, gradient, input_gradient),
+                };
                 Some((weights, biases))
             }
             Self::Transpose(rows, columns) => {
@@ -151,98 +149,78 @@ impl<'a> Work<'a> {
 }
 
 impl Convolution<'_> {
-    fn gather(&self, input: &[f32], output: &mut [f32]) {
+    fn run(&self, input: &[f32], output: &mut [f32], points: Option<Points>) {
         let finish = |rows: &mut [f32]| self.layer.activation.apply(rows, &self.bias);
-        let Some(tiling) = self.tiling else {
-            return self.geometry.gather(input, &self.weight, output, finish);
-        };
-        let images = input.len() / self.geometry.large_len();
-        with_points(&tiling, images, |LanePoints { large, small }| {
-            tiling.read_large(input, large);
-            tiling.gather(large, &self.weight, small);
-            tiling.write_small(small, output);
+        match (self.tiling, self.output) {
+            (Some(tiling), _) => {
+                self.run_tiled(tiling, input, output, points);
+                finish(output);
+            }
+            (None, Grid::Small) => self.geometry.gather(input, &self.weight, output, finish),
+            (None, Grid::Large) => {
+                self.geometry.scatter(input, &self.weight, output);
+                finish(output);
+            }
+        }
+    }
+
+    fn run_tiled(&self, tiling: Tiling, input: &[f32], output: &mut [f32], kept: Option<Points>) {
+        let images = input.len() / self.geometry.len(self.input);
+        let (inputs, outputs) = (
+            images * tiling.len(self.input),
+            images * tiling.len(self.output),
+        );
+        let own = if kept.is_some() { 0 } else { room(inputs) };
+        with_scratch(own + room(outputs), |scratch| {
+            let (own, scratch) = scratch.split_at_mut(own);
+            let mut from = kept.unwrap_or_else(|| points(own, inputs));
+            let mut to = points(scratch, outputs);
+            tiling.read(self.input, input, &mut from);
+            tiling.products(self.output, &from, &self.weight, &mut to);
+            tiling.write(self.output, &to, output);
         });
-        finish(output);
     }
 
-    fn scatter(&self, input: &[f32], output: &mut [f32]) {
-        match self.tiling {
-            None => self.geometry.scatter(input, &self.weight, output),
-            Some(tiling) => {
-                let images = input.len() / self.geometry.small_len();
-                with_points(&tiling, images, |LanePoints { large, small }| {
-                    tiling.read_small(input, small);
-                    tiling.scatter(small, &self.weight, large);
-                    tiling.write_large(large, output);
-                });
-            }
+    fn tiled_back(
+        &self,
+        tiling: Tiling,
+        gradient: &[f32],
+        input_gradient: Option<&mut [f32]>,
+        mut gradient_points: Points,
+    ) {
+        tiling.read(self.output, gradient, &mut gradient_points);
+        if let Some(to) = input_gradient {
+            let images = to.len() / self.geometry.len(self.input);
+            let inputs = images * tiling.len(self.input);
+            with_scratch(room(inputs), |scratch| {
+                let mut back = points(scratch, inputs);
+                tiling.products(self.input, &gradient_points, &self.weight, &mut back);
+                tiling.write(self.input, &back, to);
+            });
         }
-        self.layer.activation.apply(output, &self.bias);
     }
 
-    fn conv_back(
+    /// The gradient of `Wᵀ`.
+    fn direct_back(
         &self,
         input: &[f32],
         gradient: &[f32],
         input_gradient: Option<&mut [f32]>,
-        points: Option<LanePoints>,
     ) -> Vec<f32> {
-        match (self.tiling, points) {
-            (Some(tiling), Some(mut points)) => {
-                tiling.read_small(gradient, &mut points.small);
-                if let Some(to) = input_gradient {
-                    // The place of the input's points is free until they are computed.
-                    tiling.scatter(&points.small, &self.weight, &mut points.large);
-                    tiling.write_large(&points.large, to);
-                }
-                tiling.read_large(input, &mut points.large);
-                Vec::new()
-            }
-            _ => {
-                if let Some(to) = input_gradient {
-                    self.geometry.scatter(gradient, &self.weight, to);
-                }
-                self.geometry.weight_gradient(input, gradient)
-            }
-        }
-    }
-
-    fn conv_transpose_back(
-        &self,
-        input: &[f32],
-        gradient: &[f32],
-        input_gradient: Option<&mut [f32]>,
-        points: Option<LanePoints>,
-    ) -> Vec<f32> {
-        let geometry = &self.geometry;
-        match (self.tiling, points, input_gradient) {
-            (Some(tiling), Some(mut points), to) => {
-                tiling.read_large(gradient, &mut points.large);
+        let (geometry, weight) = (&self.geometry, &self.weight);
+        match (self.input, input_gradient) {
+            (Grid::Large, to) => {
                 if let Some(to) = to {
-                    tiling.gather(&points.large, &self.weight, &mut points.small);
-                    tiling.write_small(&points.small, to);
+                    geometry.scatter(gradient, weight, to);
                 }
-                tiling.read_small(input, &mut points.small);
-                Vec::new()
+                geometry.weight_gradient(input, gradient)
             }
-            (_, _, Some(to)) => {
-                geometry.weight_gradient_and_gather(gradient, input, &self.weight, to)
+            (Grid::Small, Some(to)) => {
+                geometry.weight_gradient_and_gather(gradient, input, weight, to)
             }
-            (_, _, None) => geometry.weight_gradient(gradient, input),
+            (Grid::Small, None) => geometry.weight_gradient(gradient, input),
         }
     }
-}
-
-/// Calls `work` with places of this thread's own for the points of some images.
-fn with_points(tiling: &Tiling, images: usize, work: impl FnOnce(&mut LanePoints)) {
-    let (large, small) = (images * tiling.large_len(), images * tiling.small_len());
-    with_scratch(room(large) + room(small), |scratch| {
-        let (large_room, small_room) = scratch.split_at_mut(room(large));
-        work(&mut LanePoints {
-            large: points(large_room, large),
-            small: points(small_room, small),
-        });
-    });
 }
 
 fn turn(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
@@ -252,12 +230,20 @@ fn turn(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
     }
 }
 
-/// Runs `stages` on `images` images, and leaves their outputs in `kept`.
+/// What a lane writes on its way, of each stage.
+struct Lane<'a> {
+    outputs: Vec<&'a mut [f32]>,
+    points: Vec<Option<Points<'a>>>,
+}
+
+/// Runs `stages` on `images` images, and leaves their outputs in `kept`; with `keep_points` also the
+/// points of what tiled convolutions read.
 pub(super) fn forward(
     stages: &[Stage],
     input: &[f32],
     images: usize,
     kept: &mut [Kept],
+    keep_points: bool,
     buffers: &Buffers,
 ) -> Result<()> {
     let works = stages
@@ -265,22 +251,36 @@ pub(super) fn forward(
         .map(|stage| Work::there(stage, buffers))
         .collect::<Result<Vec<_>>>()?;
     let lane = lane_images(images);
-    let mut lanes: Vec<Vec<&mut [f32]>> = (0..images).step_by(lane).map(|_| Vec::new()).collect();
+    let mut lanes: Vec<_> = (0..images)
+        .step_by(lane)
+        .map(|_| Lane {
+            outputs: Vec::new(),
+            points: Vec::new(),
+        })
+        .collect();
     let mut masks = Vec::new();
-    for (stage, Kept { output, mask }) in stages.iter().zip(kept) {
-        for (lane, part) in lanes
-            .iter_mut()
-            .zip(output.chunks_mut(lane * stage.outputs()))
-        {
-            lane.push(part);
+    for ((stage, work), kept) in stages.iter().zip(&works).zip(kept) {
+        let parts = kept.output.chunks_mut(lane * stage.outputs());
+        for (lane, part) in lanes.iter_mut().zip(parts) {
+            lane.outputs.push(part);
         }
-        masks.push(mask.as_ref());
+        let len = work
+            .tiled()
+            .filter(|_| keep_points)
+            .map(|(c, tiling)| tiling.len(c.input));
+        kept.points = len.map(|len| buffers.take(room(images * len)));
+        let parts = deal(kept.points.as_deref_mut(), len, images, lane);
+        for (lane, part) in lanes.iter_mut().zip(parts) {
+            lane.points.push(part);
+        }
+        masks.push(kept.mask.as_ref());
     }
     let inputs = input.par_chunks(lane * (input.len() / images));
     let lanes = lanes.into_par_iter().zip(inputs).enumerate();
-    lanes.for_each(|(number, (outputs, mut input))| {
-        for (position, output) in outputs.into_iter().enumerate() {
-            works[position].run(input, output);
+    lanes.for_each(|(number, (to, mut input))| {
+        let places = to.outputs.into_iter().zip(to.points).enumerate();
+        for (position, (output, points)) in places {
+            works[position].run(input, output, points);
             if let Some(mask) = masks[position] {
                 mask.apply(number * lane * stages[position].outputs(), output);
             }
@@ -292,11 +292,11 @@ pub(super) fn forward(
 }
 
 /// What a lane writes on its way back.
-struct Lane<'a> {
+struct LaneBack<'a> {
     gradient: &'a mut [f32],
     input_gradient: Option<&'a mut [f32]>,
     /// Of each stage.
-    points: Vec<Option<LanePoints<'a>>>,
+    points: Vec<Option<Points<'a>>>,
 }
 
 /// Fills the gradients of the parameters and, if it is wanted, of the input. `gradient` is that of the
@@ -321,78 +321,68 @@ pub(super) fn backward(
     let mut input_gradients = input_gradient.map(|to| to.chunks_mut(lane * inputs));
     let gradients = gradient.chunks_mut(lane * outputs);
     let mut lanes: Vec<_> = gradients
-        .map(|gradient| Lane {
+        .map(|gradient| LaneBack {
             gradient,
             input_gradient: input_gradients.as_mut().and_then(Iterator::next),
             points: Vec::new(),
         })
         .collect();
-    let tilings: Vec<_> = works.iter().map(Work::tiling).collect();
-    let take = |len: fn(&Tiling) -> usize| -> Vec<Vec<f32>> {
-        let len = |tiling: &Option<Tiling>| tiling.as_ref().map_or(0, |t| room(images * len(t)));
-        tilings
-            .iter()
-            .map(|tiling| buffers.take(len(tiling)))
-            .collect()
-    };
-    let (mut large, mut small) = (take(Tiling::large_len), take(Tiling::small_len));
-    for ((tiling, large), small) in tilings.iter().zip(&mut large).zip(&mut small) {
-        deal_points(tiling.as_ref(), images, lane, large, small, &mut lanes);
+    let lens = works.iter().map(Work::tiled);
+    let lens: Vec<_> = lens
+        .map(|tiled| tiled.map(|(c, tiling)| tiling.len(c.output)))
+        .collect();
+    let take = |len: &Option<usize>| len.map(|len| buffers.take(room(images * len)));
+    let mut gradient_points: Vec<_> = lens.iter().map(take).collect();
+    for (&len, points) in lens.iter().zip(&mut gradient_points) {
+        let parts = deal(points.as_deref_mut(), len, images, lane);
+        for (lane, part) in lanes.iter_mut().zip(parts) {
+            lane.points.push(part);
+        }
     }
     let lanes = lanes.into_par_iter().enumerate();
     let mut gradients: Vec<_> = lanes
         .map(|(number, state)| backward_lane(back, &works, number * lane, state))
         .collect();
-    for (position, stage) in stages.iter().enumerate() {
-        if let Stage::Layer(layer) = stage {
-            let parts = gradients
-                .iter_mut()
-                .filter_map(|lane| lane[position].take());
-            let (mut weights, biases): (Vec<_>, Vec<_>) = parts.unzip();
-            if let Some(tiling) = tilings[position] {
-                weights = vec![tiling.weight_gradient(
-                    images,
-                    &large[position],
-                    &small[position],
-                    buffers,
-                )];
-            }
-            put_gradients(layer, &weights, &biases)?;
+    for (position, work) in works.iter().enumerate() {
+        let Work::Convolution(convolution) = work else {
+            continue;
+        };
+        let parts = gradients
+            .iter_mut()
+            .filter_map(|lane| lane[position].take());
+        let (mut weights, biases): (Vec<_>, Vec<_>) = parts.unzip();
+        if let (Some(tiling), Some(gradient)) = (convolution.tiling, &gradient_points[position]) {
+            let Some(input) = &back.kept[position].points else {
+                bail!("gradients need a forward pass in training mode");
+            };
+            let (large, small) = match convolution.input {
+                Grid::Large => (input, gradient),
+                Grid::Small => (gradient, input),
+            };
+            weights = vec![tiling.weight_gradient(images, large, small, buffers)];
         }
+        put_gradients(convolution.layer, &weights, &biases)?;
     }
-    for buffer in large.into_iter().chain(small) {
-        buffers.give(buffer);
+    for points in gradient_points.into_iter().flatten() {
+        buffers.give(points);
     }
     works.into_iter().for_each(|work| work.give(buffers));
     Ok(())
 }
 
-/// Gives each lane its part of the places for a stage's points.
-fn deal_points<'a>(
-    tiling: Option<&Tiling>,
+/// For each lane its part of the place for a stage's points, which are `len` values an image at each.
+fn deal(
+    points: Option<&mut [f32]>,
+    len: Option<usize>,
     images: usize,
     lane: usize,
-    large: &'a mut [f32],
-    small: &'a mut [f32],
-    lanes: &mut [Lane<'a>],
-) {
-    match tiling {
-        None => lanes.iter_mut().for_each(|lane| lane.points.push(None)),
-        Some(tiling) => {
-            let large = points_by(
-                large,
-                images * tiling.large_len(),
-                lane * tiling.large_len(),
-            );
-            let small = points_by(
-                small,
-                images * tiling.small_len(),
-                lane * tiling.small_len(),
-            );
-            for (lane, (large, small)) in lanes.iter_mut().zip(large.into_iter().zip(small)) {
-                lane.points.push(Some(LanePoints { large, small }));
-            }
-        }
+) -> Vec<Option<Points<'_>>> {
+    match (points, len) {
+        (Some(points), Some(len)) => points_by(points, images * len, lane * len)
+            .into_iter()
+            .map(Some)
+            .collect(),
+        _ => (0..images).step_by(lane).map(|_| None).collect(),
     }
 }
 
@@ -401,7 +391,7 @@ fn backward_lane(
     back: &Back,
     works: &[Work],
     first: usize,
-    mut lane: Lane,
+    mut lane: LaneBack,
 ) -> Vec<Option<Gradients>> {
     let images = lane_images(back.images).min(back.images - first);
     let part = |len: usize| first * len..(first + images) * len;

@@ -3,7 +3,7 @@
 //! The three differ in one linear map; bias, activation and the chain rule around it are the same.
 
 use super::activation::Activation;
-use super::convolution::Geometry;
+use super::convolution::{Geometry, Grid};
 use candle_core::{Result, Tensor, Var};
 
 /// The linear map of a layer.
@@ -54,8 +54,8 @@ impl Map {
     /// Values that an image has before the layer.
     pub fn inputs(&self) -> usize {
         match *self {
-            Self::Conv(g) => g.large_len(),
-            Self::ConvTranspose(g) => g.small_len(),
+            Self::Conv(g) => g.len(Grid::Large),
+            Self::ConvTranspose(g) => g.len(Grid::Small),
             Self::Dense { inputs, .. } => inputs,
         }
     }

@@ -10,7 +10,7 @@
 //! points is the transpose of the way there.
 
 use super::buffers::Buffers;
-use super::convolution::Geometry;
+use super::convolution::{Geometry, Grid};
 use super::matmul::{Destination, Matrix, matmul};
 use super::points::{
     INPUTS, LINE, POINTS, Place, add_back, coefficients, matrices, points, points_by, read, room,
@@ -65,19 +65,22 @@ impl Tiling {
         self.geometry.small[2]
     }
 
+    /// Columns of `V` or `M`.
+    fn columns(&self, grid: Grid) -> usize {
+        match grid {
+            Grid::Large => self.large_columns(),
+            Grid::Small => self.small_columns(),
+        }
+    }
+
     /// Values of `U`, at each point.
     fn weights_len(&self) -> usize {
         self.large_columns() * self.small_columns()
     }
 
-    /// Values of `V` for an image, at each point.
-    pub(super) fn large_len(&self) -> usize {
-        self.tiles[0] * self.tiles[1] * self.large_columns()
-    }
-
-    /// Values of `M` for an image, at each point.
-    pub(super) fn small_len(&self) -> usize {
-        self.tiles[0] * self.tiles[1] * self.small_columns()
+    /// Values of `V` or `M` for an image, at each point.
+    pub(super) fn len(&self, grid: Grid) -> usize {
+        self.tiles[0] * self.tiles[1] * self.columns(grid)
     }
 
     fn tiles(self, images: usize) -> impl Iterator<Item = Tile> {
@@ -131,54 +134,37 @@ impl Tiling {
         })
     }
 
-    /// Large grids to `V`.
-    pub(super) fn read_large(&self, large: &[f32], to: &mut [&mut [f32]]) {
-        read_large(self, large, to);
-    }
-
-    /// The transpose of [`Tiling::read_large`].
-    pub(super) fn write_large(&self, from: &[&mut [f32]], large: &mut [f32]) {
-        large.fill(0.0);
-        add_large(self, from, large);
-    }
-
-    /// Small grids to `M`.
-    pub(super) fn read_small(&self, small: &[f32], to: &mut [&mut [f32]]) {
-        match self.taps {
-            2 => read_small::<4>(self, small, to),
-            3 => read_small::<3>(self, small, to),
-            _ => read_small::<2>(self, small, to),
+    /// Grids to the points: large ones to `V`, small ones to `M`.
+    pub(super) fn read(&self, grid: Grid, from: &[f32], to: &mut [&mut [f32]]) {
+        match (grid, self.taps) {
+            (Grid::Large, _) => read_large(self, from, to),
+            (Grid::Small, 2) => read_small::<4>(self, from, to),
+            (Grid::Small, 3) => read_small::<3>(self, from, to),
+            (Grid::Small, _) => read_small::<2>(self, from, to),
         }
     }
 
-    /// The transpose of [`Tiling::read_small`].
-    pub(super) fn write_small(&self, from: &[&mut [f32]], small: &mut [f32]) {
-        small.fill(0.0);
-        match self.taps {
-            2 => add_small::<4>(self, from, small),
-            3 => add_small::<3>(self, from, small),
-            _ => add_small::<2>(self, from, small),
+    /// The transpose of [`Tiling::read`].
+    pub(super) fn write(&self, grid: Grid, from: &[&mut [f32]], to: &mut [f32]) {
+        to.fill(0.0);
+        match (grid, self.taps) {
+            (Grid::Large, _) => add_large(self, from, to),
+            (Grid::Small, 2) => add_small::<4>(self, from, to),
+            (Grid::Small, 3) => add_small::<3>(self, from, to),
+            (Grid::Small, _) => add_small::<2>(self, from, to),
         }
     }
 
-    /// `M = V U`. `weights` is what [`Tiling::gather_weights`] gave.
-    pub(super) fn gather(&self, large: &[&mut [f32]], weights: &[f32], small: &mut [&mut [f32]]) {
-        self.products(large, weights, self.small_columns(), small);
-    }
-
-    /// `V = M Uᵀ`. `weights` is what [`Tiling::scatter_weights`] gave.
-    pub(super) fn scatter(&self, small: &[&mut [f32]], weights: &[f32], large: &mut [&mut [f32]]) {
-        self.products(small, weights, self.large_columns(), large);
-    }
-
-    /// The product of `from` and the weights at each point.
-    fn products(
+    /// The products at each point that give the `target` grid: `M = V U` or `V = M Uᵀ`. `weights` is what
+    /// [`Tiling::weights`] gave for it.
+    pub(super) fn products(
         &self,
+        target: Grid,
         from: &[&mut [f32]],
         weights: &[f32],
-        columns: usize,
         to: &mut [&mut [f32]],
     ) {
+        let columns = self.columns(target);
         let inner = self.weights_len() / columns;
         let weights = matrices(weights, inner * columns);
         for ((from, weights), to) in from.iter().zip(weights).zip(to) {
@@ -188,31 +174,33 @@ impl Tiling {
         }
     }
 
-    /// `Wᵀ` to `U`.
-    pub(super) fn gather_weights(&self, weight: &[f32], buffers: &Buffers) -> Vec<f32> {
-        let (channels, columns) = (self.geometry.large[2], self.small_columns());
+    /// The weights, from PyTorch's order to the points: `U` for the products that give small grids, `Uᵀ`
+    /// for those that give large ones.
+    pub(super) fn weights(&self, target: Grid, torch: &[f32], buffers: &Buffers) -> Vec<f32> {
+        let from = self.geometry.weights(target, torch);
         let mut to = buffers.take(room(self.weights_len()));
-        self.weights(weight, &mut to, columns, channels * columns, |row| {
-            (row / channels, row % channels * columns)
-        });
-        to
-    }
-
-    /// `W` to `Uᵀ`.
-    pub(super) fn scatter_weights(&self, weight: &[f32], buffers: &Buffers) -> Vec<f32> {
         let channels = self.geometry.large[2];
-        let phases = self.large_columns() / channels;
-        let mut to = buffers.take(room(self.weights_len()));
-        let row_len = weight.len() / self.small_columns();
-        self.weights(weight, &mut to, channels, channels, |row| {
-            (row % phases, row / phases * row_len)
-        });
+        match target {
+            Grid::Small => {
+                let columns = self.small_columns();
+                self.read_weights(&from, &mut to, columns, channels * columns, |row| {
+                    (row / channels, row % channels * columns)
+                });
+            }
+            Grid::Large => {
+                let phases = self.large_columns() / channels;
+                let row_len = from.len() / self.small_columns();
+                self.read_weights(&from, &mut to, channels, channels, |row| {
+                    (row % phases, row / phases * row_len)
+                });
+            }
+        }
         to
     }
 
     /// Weights to the points, in rows of `row_len` values. `place` tells a row's phase, and where its first
     /// tap is; the next tap is `next_tap` values further.
-    fn weights(
+    fn read_weights(
         &self,
         from: &[f32],
         to: &mut [f32],
@@ -301,7 +289,7 @@ impl Tiling {
 vectorized! {
     fn read_large(tiling: &Tiling, large: &[f32], to: &mut [&mut [f32]]) {
         let channels = tiling.geometry.large[2];
-        let places = tiling.large_places(large.len() / tiling.geometry.large_len());
+        let places = tiling.large_places(large.len() / tiling.geometry.len(Grid::Large));
         for (number, place) in places.enumerate() {
             read(&INPUTS, large, &place, channels, to, number * channels);
         }
@@ -311,7 +299,7 @@ vectorized! {
 vectorized! {
     fn add_large(tiling: &Tiling, from: &[&mut [f32]], large: &mut [f32]) {
         let channels = tiling.geometry.large[2];
-        let places = tiling.large_places(large.len() / tiling.geometry.large_len());
+        let places = tiling.large_places(large.len() / tiling.geometry.len(Grid::Large));
         for (number, place) in places.enumerate() {
             let matrix = const { &transposed(INPUTS) };
             add_back(matrix, from, number * channels, large, &place, channels);
@@ -322,7 +310,7 @@ vectorized! {
 vectorized! {
     fn read_small<const N: usize>(tiling: &Tiling, small: &[f32], to: &mut [&mut [f32]]) {
         let channels = tiling.small_columns();
-        let places = tiling.small_places::<N>(small.len() / tiling.geometry.small_len());
+        let places = tiling.small_places::<N>(small.len() / tiling.geometry.len(Grid::Small));
         for (number, place) in places.enumerate() {
             let matrix = const { &coefficients::<N>() };
             read(matrix, small, &place, channels, to, number * channels);
@@ -333,7 +321,7 @@ vectorized! {
 vectorized! {
     fn add_small<const N: usize>(tiling: &Tiling, from: &[&mut [f32]], small: &mut [f32]) {
         let channels = tiling.small_columns();
-        let places = tiling.small_places::<N>(small.len() / tiling.geometry.small_len());
+        let places = tiling.small_places::<N>(small.len() / tiling.geometry.len(Grid::Small));
         for (number, place) in places.enumerate() {
             let matrix = const { &transposed(coefficients::<N>()) };
             add_back(matrix, from, number * channels, small, &place, channels);
