@@ -8,7 +8,7 @@ use super::buffers::Buffers;
 use super::chain::{Back, Kept, Stage};
 use super::convolution::{Geometry, Grid};
 use super::layer::{Layer, Map};
-use super::points::{Points, points, points_by, room};
+use super::points::{Points, Sizes, points, points_by, room, times};
 use super::transpose::transpose;
 use super::winograd::Tiling;
 use super::{column_sums, sum_in_order, with_scratch, with_values, with_values_mut};
@@ -166,15 +166,13 @@ impl Convolution<'_> {
 
     fn run_tiled(&self, tiling: Tiling, input: &[f32], output: &mut [f32], kept: Option<Points>) {
         let images = input.len() / self.geometry.len(self.input);
-        let (inputs, outputs) = (
-            images * tiling.len(self.input),
-            images * tiling.len(self.output),
-        );
-        let own = if kept.is_some() { 0 } else { room(inputs) };
-        with_scratch(own + room(outputs), |scratch| {
+        let sizes = |grid| times(&tiling.sizes(grid), images);
+        let (inputs, outputs) = (sizes(self.input), sizes(self.output));
+        let own = if kept.is_some() { 0 } else { room(&inputs) };
+        with_scratch(own + room(&outputs), |scratch| {
             let (own, scratch) = scratch.split_at_mut(own);
-            let mut from = kept.unwrap_or_else(|| points(own, inputs));
-            let mut to = points(scratch, outputs);
+            let mut from = kept.unwrap_or_else(|| points(own, &inputs));
+            let mut to = points(scratch, &outputs);
             tiling.read(self.input, input, &mut from);
             tiling.products(self.output, &from, &self.weight, &mut to);
             tiling.write(self.output, &to, output);
@@ -191,9 +189,9 @@ impl Convolution<'_> {
         tiling.read(self.output, gradient, &mut gradient_points);
         if let Some(to) = input_gradient {
             let images = to.len() / self.geometry.len(self.input);
-            let inputs = images * tiling.len(self.input);
-            with_scratch(room(inputs), |scratch| {
-                let mut back = points(scratch, inputs);
+            let inputs = times(&tiling.sizes(self.input), images);
+            with_scratch(room(&inputs), |scratch| {
+                let mut back = points(scratch, &inputs);
                 tiling.products(self.input, &gradient_points, &self.weight, &mut back);
                 tiling.write(self.input, &back, to);
             });
@@ -264,12 +262,12 @@ pub(super) fn forward(
         for (lane, part) in lanes.iter_mut().zip(parts) {
             lane.outputs.push(part);
         }
-        let len = work
+        let sizes = work
             .tiled()
             .filter(|_| keep_points)
-            .map(|(c, tiling)| tiling.len(c.input));
-        kept.points = len.map(|len| buffers.take(room(images * len)));
-        let parts = deal(kept.points.as_deref_mut(), len, images, lane);
+            .map(|(c, tiling)| tiling.sizes(c.input));
+        kept.points = sizes.map(|sizes| buffers.take(room(&times(&sizes, images))));
+        let parts = deal(kept.points.as_deref_mut(), sizes, images, lane);
         for (lane, part) in lanes.iter_mut().zip(parts) {
             lane.points.push(part);
         }
@@ -327,14 +325,15 @@ pub(super) fn backward(
             points: Vec::new(),
         })
         .collect();
-    let lens = works.iter().map(Work::tiled);
-    let lens: Vec<_> = lens
-        .map(|tiled| tiled.map(|(c, tiling)| tiling.len(c.output)))
+    let sizes = works.iter().map(Work::tiled);
+    let sizes: Vec<_> = sizes
+        .map(|tiled| tiled.map(|(c, tiling)| tiling.sizes(c.output)))
         .collect();
-    let take = |len: &Option<usize>| len.map(|len| buffers.take(room(images * len)));
-    let mut gradient_points: Vec<_> = lens.iter().map(take).collect();
-    for (&len, points) in lens.iter().zip(&mut gradient_points) {
-        let parts = deal(points.as_deref_mut(), len, images, lane);
+    let take =
+        |sizes: &Option<Sizes>| sizes.map(|sizes| buffers.take(room(&times(&sizes, images))));
+    let mut gradient_points: Vec<_> = sizes.iter().map(take).collect();
+    for (&sizes, points) in sizes.iter().zip(&mut gradient_points) {
+        let parts = deal(points.as_deref_mut(), sizes, images, lane);
         for (lane, part) in lanes.iter_mut().zip(parts) {
             lane.points.push(part);
         }
@@ -370,18 +369,20 @@ pub(super) fn backward(
     Ok(())
 }
 
-/// For each lane its part of the place for a stage's points, which are `len` values an image at each.
+/// For each lane its part of the place for a stage's points, which take `sizes` an image.
 fn deal(
     points: Option<&mut [f32]>,
-    len: Option<usize>,
+    sizes: Option<Sizes>,
     images: usize,
     lane: usize,
 ) -> Vec<Option<Points<'_>>> {
-    match (points, len) {
-        (Some(points), Some(len)) => points_by(points, images * len, lane * len)
-            .into_iter()
-            .map(Some)
-            .collect(),
+    match (points, sizes) {
+        (Some(points), Some(sizes)) => {
+            points_by(points, &times(&sizes, images), &times(&sizes, lane))
+                .into_iter()
+                .map(Some)
+                .collect()
+        }
         _ => (0..images).step_by(lane).map(|_| None).collect(),
     }
 }

@@ -13,8 +13,8 @@ use super::buffers::Buffers;
 use super::convolution::{Geometry, Grid};
 use super::matmul::{Destination, Matrix, matmul};
 use super::points::{
-    INPUTS, LINE, POINTS, Place, add_back, coefficients, matrices, points, points_by, read, room,
-    taps, transposed,
+    AREA, INPUTS, LINE, POINTS, Place, Position, Sizes, add_back, coefficients, matrices, points,
+    points_by, read, room, sizes, taps, times,
 };
 use rayon::prelude::*;
 use std::array::from_fn;
@@ -30,6 +30,8 @@ pub(super) struct Tiling {
     taps: usize,
     /// Rows and columns of tiles.
     tiles: [usize; 2],
+    /// How many of them are whole; the last may be short.
+    whole: [usize; 2],
 }
 
 /// A tile of an image: its row and column there.
@@ -47,11 +49,15 @@ impl Tiling {
         let taps = geometry.kernel / geometry.stride;
         let fits = taps * geometry.stride == geometry.kernel && (2..=4).contains(&taps);
         let by_line = |[_, _, channels]: [usize; 3]| channels.is_multiple_of(LINE);
+        let side = POINTS + 1 - taps;
         let [rows, columns, _] = geometry.small;
-        (fits && by_line(geometry.large) && by_line(geometry.small)).then(|| Self {
+        let tiles = [rows, columns].map(|size| size.div_ceil(side));
+        let whole = [rows, columns].map(|size| (size / side).max(1));
+        (fits && by_line(geometry.large) && by_line(geometry.small)).then_some(Self {
             geometry,
             taps,
-            tiles: [rows, columns].map(|side| side.div_ceil(POINTS + 1 - taps)),
+            tiles,
+            whole,
         })
     }
 
@@ -73,27 +79,34 @@ impl Tiling {
         }
     }
 
-    /// Values of `U`, at each point.
-    fn weights_len(&self) -> usize {
-        self.large_columns() * self.small_columns()
+    /// Values of `U`.
+    fn weight_sizes(&self) -> Sizes {
+        [self.large_columns() * self.small_columns(); AREA]
     }
 
-    /// Values of `V` or `M` for an image, at each point.
-    pub(super) fn len(&self, grid: Grid) -> usize {
-        self.tiles[0] * self.tiles[1] * self.columns(grid)
+    /// Values of `V` or `M` for an image.
+    pub(super) fn sizes(&self, grid: Grid) -> Sizes {
+        sizes(self.tiles, self.whole, self.columns(grid))
     }
 
-    fn tiles(self, images: usize) -> impl Iterator<Item = Tile> {
+    /// The tiles of some images, and where they are in `V` or `M`.
+    fn tiles(self, grid: Grid, images: usize) -> impl Iterator<Item = (Tile, Position)> {
         let [rows, columns] = self.tiles;
-        (0..images * rows * columns).map(move |number| Tile {
-            image: number / (rows * columns),
-            row: number / columns % rows,
-            column: number % columns,
+        let each = self.columns(grid);
+        (0..images * rows * columns).map(move |number| {
+            let tile = Tile {
+                image: number / (rows * columns),
+                row: number / columns % rows,
+                column: number % columns,
+            };
+            let place = [tile.row, tile.column];
+            let position = Position::new(tile.image, place, self.tiles, self.whole, each);
+            (tile, position)
         })
     }
 
     /// Where the tiles of some images lie on their large grids, phase by phase: the order of a row of `V`.
-    fn large_places(self, images: usize) -> impl Iterator<Item = Place<POINTS>> {
+    fn large_places(self, images: usize) -> impl Iterator<Item = (Place<POINTS>, Position)> {
         let Geometry {
             large: [rows, columns, channels],
             stride,
@@ -105,33 +118,44 @@ impl Tiling {
             let place = ((tile * side + index) * stride + phase).wrapping_sub(pad);
             (place < size).then_some(place)
         };
-        self.tiles(images).flat_map(move |tile| {
-            (0..stride * stride).map(move |phase| Place {
-                rows: from_fn(|index| {
-                    let row = on_grid(tile.row, index, phase / stride, pad[0], rows)?;
-                    Some((tile.image * rows + row) * columns * channels)
-                }),
-                columns: from_fn(|index| {
-                    let column = on_grid(tile.column, index, phase % stride, pad[1], columns)?;
-                    Some(column * channels)
-                }),
+        let tiles = self.tiles(Grid::Large, images);
+        tiles.flat_map(move |(tile, position)| {
+            (0..stride * stride).map(move |phase| {
+                let place = Place {
+                    rows: from_fn(|index| {
+                        let row = on_grid(tile.row, index, phase / stride, pad[0], rows)?;
+                        Some((tile.image * rows + row) * columns * channels)
+                    }),
+                    columns: from_fn(|index| {
+                        let column = on_grid(tile.column, index, phase % stride, pad[1], columns)?;
+                        Some(column * channels)
+                    }),
+                };
+                (place, position.further(phase * channels))
             })
         })
     }
 
     /// Where the tiles of some images lie on their small grids.
-    fn small_places<const N: usize>(self, images: usize) -> impl Iterator<Item = Place<N>> {
+    fn small_places<const N: usize>(
+        self,
+        images: usize,
+    ) -> impl Iterator<Item = (Place<N>, Position)> {
         let [rows, columns, channels] = self.geometry.small;
-        self.tiles(images).map(move |tile| Place {
-            rows: from_fn(|index| {
-                let row = tile.row * N + index;
-                (row < rows).then_some((tile.image * rows + row) * columns * channels)
-            }),
-            columns: from_fn(|index| {
-                let column = tile.column * N + index;
-                (column < columns).then_some(column * channels)
-            }),
-        })
+        self.tiles(Grid::Small, images)
+            .map(move |(tile, position)| {
+                let place = Place {
+                    rows: from_fn(|index| {
+                        let row = tile.row * N + index;
+                        (row < rows).then_some((tile.image * rows + row) * columns * channels)
+                    }),
+                    columns: from_fn(|index| {
+                        let column = tile.column * N + index;
+                        (column < columns).then_some(column * channels)
+                    }),
+                };
+                (place, position)
+            })
     }
 
     /// Grids to the points: large ones to `V`, small ones to `M`.
@@ -165,8 +189,9 @@ impl Tiling {
         to: &mut [&mut [f32]],
     ) {
         let columns = self.columns(target);
-        let inner = self.weights_len() / columns;
-        let weights = matrices(weights, inner * columns);
+        let sizes = self.weight_sizes();
+        let inner = sizes[0] / columns;
+        let weights = matrices(weights, &sizes);
         for ((from, weights), to) in from.iter().zip(weights).zip(to) {
             let from = Matrix::new(from, from.len() / inner, inner);
             let weights = Matrix::new(weights, inner, columns);
@@ -178,7 +203,7 @@ impl Tiling {
     /// for those that give large ones.
     pub(super) fn weights(&self, target: Grid, torch: &[f32], buffers: &Buffers) -> Vec<f32> {
         let from = self.geometry.weights(target, torch);
-        let mut to = buffers.take(room(self.weights_len()));
+        let mut to = buffers.take(room(&self.weight_sizes()));
         let channels = self.geometry.large[2];
         match target {
             Grid::Small => {
@@ -209,7 +234,7 @@ impl Tiling {
         place: impl Fn(usize) -> (usize, usize) + Sync,
     ) {
         let Geometry { kernel, stride, .. } = self.geometry;
-        let rows = points_by(to, self.weights_len(), ROWS * row_len)
+        let rows = points_by(to, &self.weight_sizes(), &[ROWS * row_len; AREA])
             .into_par_iter()
             .enumerate();
         rows.for_each(|(block, mut points)| {
@@ -235,16 +260,19 @@ impl Tiling {
         buffers: &Buffers,
     ) -> Vec<f32> {
         let (rows, columns) = (self.large_columns(), self.small_columns());
-        let tiles = images * self.tiles[0] * self.tiles[1];
-        let mut gradient = buffers.take(room(rows * columns));
-        let grids = matrices(large, tiles * rows).zip(matrices(small, tiles * columns));
-        let products: Vec<_> = points(&mut gradient, rows * columns)
+        let sizes = self.weight_sizes();
+        let mut gradient = buffers.take(room(&sizes));
+        let grid_sizes = |grid| times(&self.sizes(grid), images);
+        let (large_sizes, small_sizes) = (grid_sizes(Grid::Large), grid_sizes(Grid::Small));
+        let grids = matrices(large, &large_sizes).zip(matrices(small, &small_sizes));
+        let products: Vec<_> = points(&mut gradient, &sizes)
             .into_iter()
             .zip(grids)
             .collect();
         products
             .into_par_iter()
             .for_each(|(gradient, (large, small))| {
+                let tiles = large.len() / rows;
                 let large = Matrix::new(large, tiles, rows).transposed();
                 let small = Matrix::new(small, tiles, columns);
                 matmul(large, small, gradient, Destination::Overwrite);
@@ -252,7 +280,7 @@ impl Tiling {
         // First with the taps of a row of `U` together, so that threads write apart.
         let taps = self.taps * self.taps;
         let mut by_row = vec![0.0; taps * rows * columns];
-        points_by(&mut gradient, rows * columns, columns)
+        points_by(&mut gradient, &sizes, &[columns; AREA])
             .into_par_iter()
             .zip(by_row.par_chunks_mut(taps * columns))
             .with_min_len(ROWS)
@@ -290,8 +318,8 @@ vectorized! {
     fn read_large(tiling: &Tiling, large: &[f32], to: &mut [&mut [f32]]) {
         let channels = tiling.geometry.large[2];
         let places = tiling.large_places(large.len() / tiling.geometry.len(Grid::Large));
-        for (number, place) in places.enumerate() {
-            read(&INPUTS, large, &place, channels, to, number * channels);
+        for (place, position) in places {
+            read(&INPUTS, large, &place, channels, to, &position);
         }
     }
 }
@@ -300,9 +328,9 @@ vectorized! {
     fn add_large(tiling: &Tiling, from: &[&mut [f32]], large: &mut [f32]) {
         let channels = tiling.geometry.large[2];
         let places = tiling.large_places(large.len() / tiling.geometry.len(Grid::Large));
-        for (number, place) in places.enumerate() {
-            let matrix = const { &transposed(INPUTS) };
-            add_back(matrix, from, number * channels, large, &place, channels);
+        for (place, position) in places {
+            let axis = const { &INPUTS.transposed() };
+            add_back(axis, from, &position, large, &place, channels);
         }
     }
 }
@@ -311,9 +339,9 @@ vectorized! {
     fn read_small<const N: usize>(tiling: &Tiling, small: &[f32], to: &mut [&mut [f32]]) {
         let channels = tiling.small_columns();
         let places = tiling.small_places::<N>(small.len() / tiling.geometry.len(Grid::Small));
-        for (number, place) in places.enumerate() {
-            let matrix = const { &coefficients::<N>() };
-            read(matrix, small, &place, channels, to, number * channels);
+        for (place, position) in places {
+            let axis = const { &coefficients::<N>() };
+            read(axis, small, &place, channels, to, &position);
         }
     }
 }
@@ -322,9 +350,9 @@ vectorized! {
     fn add_small<const N: usize>(tiling: &Tiling, from: &[&mut [f32]], small: &mut [f32]) {
         let channels = tiling.small_columns();
         let places = tiling.small_places::<N>(small.len() / tiling.geometry.len(Grid::Small));
-        for (number, place) in places.enumerate() {
-            let matrix = const { &transposed(coefficients::<N>()) };
-            add_back(matrix, from, number * channels, small, &place, channels);
+        for (place, position) in places {
+            let axis = const { &coefficients::<N>().transposed() };
+            add_back(axis, from, &position, small, &place, channels);
         }
     }
 }
@@ -339,7 +367,8 @@ vectorized! {
         to: &mut [&mut [f32]],
     ) {
         let place = Place::<N>::even(first, steps.0, steps.1);
-        read(const { &taps::<N>() }, from, &place, channels, to, position);
+        let position = Position::even(position);
+        read(const { &taps::<N>() }, from, &place, channels, to, &position);
     }
 }
 
@@ -347,6 +376,7 @@ vectorized! {
     fn add_taps<const N: usize>(from: &[&mut [f32]], to: &mut [f32]) {
         let channels = from[0].len();
         let place = Place::<N>::even(0, N * channels, channels);
-        add_back(const { &transposed(taps::<N>()) }, from, 0, to, &place, channels);
+        let axis = const { &taps::<N>().transposed() };
+        add_back(axis, from, &Position::even(0), to, &place, channels);
     }
 }
