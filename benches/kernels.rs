@@ -72,9 +72,10 @@ fn backward(bencher: Bencher, name: &str, kernels: Kernels) {
         "encoder.conv1" => input.as_detached_tensor(),
         _ => input.as_tensor().clone(),
     };
+    let mode = Mode::Training { seed: 1, step: 1 };
     bencher
         .with_inputs(|| {
-            let output = chain.forward(&input, Mode::Inference, kernels).unwrap();
+            let output = chain.forward(&input, mode, kernels).unwrap();
             output.sum_all().unwrap()
         })
         .bench_local_values(|sum| sum.backward().unwrap());

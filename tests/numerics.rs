@@ -127,7 +127,8 @@ fn check_layers(kernels: Kernels) {
         assert_eq!(weight.dims(), layer.map.weight_shape(), "{name}");
         let chain = Chain::new(vec![Stage::Layer(layer)], 0);
 
-        let output = chain.forward(&input, Mode::Inference, kernels).unwrap();
+        let mode = Mode::Training { seed: 1, step: 1 };
+        let output = chain.forward(&input, mode, kernels).unwrap();
         let expected = channels_last(&fixtures.get(name, "output"));
         assert_close(&output, &expected, VALUES, name);
 

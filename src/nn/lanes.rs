@@ -349,18 +349,32 @@ pub(super) fn backward(
         let parts = gradients
             .iter_mut()
             .filter_map(|lane| lane[position].take());
-        let (mut weights, biases): (Vec<_>, Vec<_>) = parts.unzip();
-        if let (Some(tiling), Some(gradient)) = (convolution.tiling, &gradient_points[position]) {
-            let Some(input) = &back.kept[position].points else {
-                bail!("gradients need a forward pass in training mode");
-            };
-            let (large, small) = match convolution.input {
-                Grid::Large => (input, gradient),
-                Grid::Small => (gradient, input),
-            };
-            weights = vec![tiling.weight_gradient(images, large, small, buffers)];
-        }
-        put_gradients(convolution.layer, &weights, &biases)?;
+        let (weights, biases): (Vec<_>, Vec<_>) = parts.unzip();
+        let Layer { weight, bias, .. } = convolution.layer;
+        with_values_mut(&bias.gradient, |to| {
+            sum_in_order(&biases, to);
+            Ok(())
+        })?;
+        with_values_mut(&weight.gradient, |to| {
+            match (convolution.tiling, &gradient_points[position]) {
+                (Some(tiling), Some(gradient)) => {
+                    let Some(input) = &back.kept[position].points else {
+                        bail!("gradients need a forward pass in training mode");
+                    };
+                    let (large, small) = match convolution.input {
+                        Grid::Large => (input, gradient),
+                        Grid::Small => (gradient, input),
+                    };
+                    tiling.weight_gradient(images, large, small, to, buffers);
+                }
+                _ => {
+                    let mut sum = vec![0.0; to.len()];
+                    sum_in_order(&weights, &mut sum);
+                    convolution.geometry.torch_order(&sum, to);
+                }
+            }
+            Ok(())
+        })?;
     }
     for points in gradient_points.into_iter().flatten() {
         buffers.give(points);
@@ -423,19 +437,4 @@ fn backward_lane(
         }
     }
     gradients
-}
-
-fn put_gradients(layer: &Layer, weights: &[Vec<f32>], biases: &[Vec<f32>]) -> Result<()> {
-    if let Map::Conv(g) | Map::ConvTranspose(g) = layer.map {
-        with_values_mut(&layer.weight.gradient, |to| {
-            let mut sum = vec![0.0; to.len()];
-            sum_in_order(weights, &mut sum);
-            g.torch_order(&sum, to);
-            Ok(())
-        })?;
-    }
-    with_values_mut(&layer.bias.gradient, |to| {
-        sum_in_order(biases, to);
-        Ok(())
-    })
 }

@@ -248,8 +248,8 @@ pub(super) struct Place<const N: usize> {
 }
 
 impl<const N: usize> Place<N> {
-    /// The place of a square whose rows and columns are this far apart.
-    pub(super) fn even(first: usize, row: usize, column: usize) -> Self {
+    /// The place of a square that begins at `first`, and whose rows and columns are this far apart.
+    pub(super) fn even([first, row, column]: [usize; 3]) -> Self {
         Self {
             rows: from_fn(|index| Some(first + index * row)),
             columns: from_fn(|index| Some(index * column)),
@@ -298,7 +298,7 @@ pub(super) fn read<const N: usize>(
 #[inline(always)]
 pub(super) fn add_back<const N: usize>(
     axis: &Axis<N, POINTS>,
-    points: &[&mut [f32]],
+    points: &[impl AsRef<[f32]>],
     position: &Position,
     grid: &mut [f32],
     place: &Place<N>,
@@ -310,6 +310,7 @@ pub(super) fn add_back<const N: usize>(
         for (values, (line, first)) in points.iter().zip(lines) {
             if let Some(first) = first {
                 let first = first + position.offset;
+                let values = values.as_ref();
                 line.copy_from_slice(&values[first + channel..first + channel + LINE]);
             }
         }

@@ -16,6 +16,8 @@ use super::points::{
     AREA, INPUTS, LINE, POINTS, Place, Position, Sizes, add_back, coefficients, matrices, points,
     points_by, read, room, sizes, taps, times,
 };
+use super::transpose::transpose;
+use super::with_scratch;
 use rayon::prelude::*;
 use std::array::from_fn;
 
@@ -61,9 +63,13 @@ impl Tiling {
         })
     }
 
+    fn phases(&self) -> usize {
+        self.geometry.stride * self.geometry.stride
+    }
+
     /// Columns of `V`: phases and channels of the large grid.
     fn large_columns(&self) -> usize {
-        self.geometry.stride * self.geometry.stride * self.geometry.large[2]
+        self.phases() * self.geometry.large[2]
     }
 
     /// Columns of `M`: channels of the small grid.
@@ -202,63 +208,64 @@ impl Tiling {
     /// The weights, from PyTorch's order to the points: `U` for the products that give small grids, `Uᵀ`
     /// for those that give large ones.
     pub(super) fn weights(&self, target: Grid, torch: &[f32], buffers: &Buffers) -> Vec<f32> {
-        let from = self.geometry.weights(target, torch);
-        let mut to = buffers.take(room(&self.weight_sizes()));
         let channels = self.geometry.large[2];
-        match target {
-            Grid::Small => {
-                let columns = self.small_columns();
-                self.read_weights(&from, &mut to, columns, channels * columns, |row| {
-                    (row / channels, row % channels * columns)
-                });
-            }
-            Grid::Large => {
-                let phases = self.large_columns() / channels;
-                let row_len = from.len() / self.small_columns();
-                self.read_weights(&from, &mut to, channels, channels, |row| {
-                    (row % phases, row / phases * row_len)
-                });
-            }
-        }
+        let area = self.geometry.kernel * self.geometry.kernel;
+        let phases = self.phases();
+        // A row has one phase: of one large channel and all small ones, or the other way round.
+        let (row_len, next) = match target {
+            Grid::Small => (self.small_columns(), channels * area),
+            Grid::Large => (channels, area),
+        };
+        let phase_and_first = |row: usize| match target {
+            Grid::Small => (row / channels, row % channels * area),
+            Grid::Large => (row % phases, row / phases * channels * area),
+        };
+        let sizes = self.weight_sizes();
+        let mut to = buffers.take(room(&sizes));
+        let blocks = points_by(&mut to, &sizes, &[ROWS * row_len; AREA]);
+        let blocks = blocks.into_par_iter().enumerate();
+        blocks.for_each(|(block, mut points)| {
+            with_scratch(area * row_len, |weights| {
+                for row in 0..points[0].len() / row_len {
+                    let (phase, first) = phase_and_first(block * ROWS + row);
+                    if row == 0 || target == Grid::Small || phase == 0 {
+                        transpose(&torch[first..], next, row_len, weights);
+                    }
+                    self.read_weights(weights, phase, row, &mut points);
+                }
+            });
+        });
         to
     }
 
-    /// Weights to the points, in rows of `row_len` values. `place` tells a row's phase, and where its first
-    /// tap is; the next tap is `next_tap` values further.
-    fn read_weights(
-        &self,
-        from: &[f32],
-        to: &mut [f32],
-        row_len: usize,
-        next_tap: usize,
-        place: impl Fn(usize) -> (usize, usize) + Sync,
-    ) {
-        let Geometry { kernel, stride, .. } = self.geometry;
-        let rows = points_by(to, &self.weight_sizes(), &[ROWS * row_len; AREA])
-            .into_par_iter()
-            .enumerate();
-        rows.for_each(|(block, mut points)| {
-            for row in 0..points[0].len() / row_len {
-                let (phase, first) = place(block * ROWS + row);
-                let first = first + (phase / stride * kernel + phase % stride) * next_tap;
-                let steps = (stride * kernel * next_tap, stride * next_tap);
-                match self.taps {
-                    2 => read_taps::<2>(from, first, steps, row * row_len, row_len, &mut points),
-                    3 => read_taps::<3>(from, first, steps, row * row_len, row_len, &mut points),
-                    _ => read_taps::<4>(from, first, steps, row * row_len, row_len, &mut points),
-                }
-            }
-        });
+    /// The taps of a phase to the points of a row of weights. `weights` has the values of a row for each tap.
+    fn read_weights(&self, weights: &[f32], phase: usize, row: usize, to: &mut [&mut [f32]]) {
+        let row_len = weights.len() / (self.geometry.kernel * self.geometry.kernel);
+        let first = self.tap_places(phase, row_len);
+        match self.taps {
+            2 => read_taps::<2>(weights, first, row * row_len, row_len, to),
+            3 => read_taps::<3>(weights, first, row * row_len, row_len, to),
+            _ => read_taps::<4>(weights, first, row * row_len, row_len, to),
+        }
     }
 
-    /// The gradient `Vᵀ M` of `U`, back to the order of `Wᵀ`.
+    /// Where a phase's first tap lies, and how far it is to the next row and column of taps, in weights with
+    /// `each` values a tap.
+    fn tap_places(&self, phase: usize, each: usize) -> [usize; 3] {
+        let Geometry { kernel, stride, .. } = self.geometry;
+        let first = phase / stride * kernel + phase % stride;
+        [first, stride * kernel, stride].map(|taps| taps * each)
+    }
+
+    /// The gradient `Vᵀ M` of `U`, as that of the weights in PyTorch's order.
     pub(super) fn weight_gradient(
         &self,
         images: usize,
         large: &[f32],
         small: &[f32],
+        torch: &mut [f32],
         buffers: &Buffers,
-    ) -> Vec<f32> {
+    ) {
         let (rows, columns) = (self.large_columns(), self.small_columns());
         let sizes = self.weight_sizes();
         let mut gradient = buffers.take(room(&sizes));
@@ -277,40 +284,52 @@ impl Tiling {
                 let small = Matrix::new(small, tiles, columns);
                 matmul(large, small, gradient, Destination::Overwrite);
             });
-        // First with the taps of a row of `U` together, so that threads write apart.
-        let taps = self.taps * self.taps;
-        let mut by_row = vec![0.0; taps * rows * columns];
-        points_by(&mut gradient, &sizes, &[columns; AREA])
-            .into_par_iter()
-            .zip(by_row.par_chunks_mut(taps * columns))
-            .with_min_len(ROWS)
-            .for_each(|(points, to)| match self.taps {
-                2 => add_taps::<2>(&points, to),
-                3 => add_taps::<3>(&points, to),
-                _ => add_taps::<4>(&points, to),
-            });
+        self.torch_gradient(&gradient, torch, buffers);
         buffers.give(gradient);
-        self.taps_first(&by_row)
     }
 
-    /// From the order (phase, channel, tap of the phase, small channel) to that of `Wᵀ`, (tap of the kernel,
-    /// channel, small channel).
-    fn taps_first(&self, by_row: &[f32]) -> Vec<f32> {
-        let Geometry { kernel, stride, .. } = self.geometry;
-        let (channels, columns) = (self.geometry.large[2], self.small_columns());
-        let mut weights = vec![0.0; by_row.len()];
-        for (number, from) in by_row.chunks_exact(columns).enumerate() {
-            let (row, tap) = (
-                number / (self.taps * self.taps),
-                number % (self.taps * self.taps),
-            );
-            let (phase, channel) = (row / channels, row % channels);
-            let tap_row = tap / self.taps * stride + phase / stride;
-            let tap_column = tap % self.taps * stride + phase % stride;
-            let first = ((tap_row * kernel + tap_column) * channels + channel) * columns;
-            weights[first..first + columns].copy_from_slice(from);
+    /// The transpose of what [`Tiling::weights`] does for small grids.
+    fn torch_gradient(&self, from: &[f32], torch: &mut [f32], buffers: &Buffers) {
+        let Geometry {
+            kernel,
+            large: [_, _, channels],
+            ..
+        } = self.geometry;
+        let (area, columns) = (kernel * kernel, self.small_columns());
+        let points: Vec<_> = matrices(from, &self.weight_sizes()).collect();
+        // First by large channel, so that threads write apart.
+        let mut by_channel = buffers.take(torch.len());
+        by_channel
+            .par_chunks_mut(area * columns)
+            .enumerate()
+            .for_each(|(channel, to)| {
+                with_scratch(area * columns, |weights| {
+                    weights.fill(0.0);
+                    for phase in 0..self.phases() {
+                        let row = phase * channels + channel;
+                        self.add_weights(&points, row, phase, weights);
+                    }
+                    transpose(weights, columns, area, to);
+                });
+            });
+        for (column, to) in torch.chunks_exact_mut(channels * area).enumerate() {
+            let from = by_channel[column * area..].chunks(columns * area);
+            for (to, from) in to.chunks_exact_mut(area).zip(from) {
+                to.copy_from_slice(&from[..area]);
+            }
         }
-        weights
+        buffers.give(by_channel);
+    }
+
+    /// The transpose of [`Tiling::read_weights`].
+    fn add_weights(&self, from: &[&[f32]], row: usize, phase: usize, weights: &mut [f32]) {
+        let row_len = self.small_columns();
+        let first = self.tap_places(phase, row_len);
+        match self.taps {
+            2 => add_taps::<2>(from, row * row_len, row_len, weights, first),
+            3 => add_taps::<3>(from, row * row_len, row_len, weights, first),
+            _ => add_taps::<4>(from, row * row_len, row_len, weights, first),
+        }
     }
 }
 
@@ -360,23 +379,26 @@ vectorized! {
 vectorized! {
     fn read_taps<const N: usize>(
         from: &[f32],
-        first: usize,
-        steps: (usize, usize),
+        place: [usize; 3],
         position: usize,
         channels: usize,
         to: &mut [&mut [f32]],
     ) {
-        let place = Place::<N>::even(first, steps.0, steps.1);
-        let position = Position::even(position);
+        let (place, position) = (Place::<N>::even(place), Position::even(position));
         read(const { &taps::<N>() }, from, &place, channels, to, &position);
     }
 }
 
 vectorized! {
-    fn add_taps<const N: usize>(from: &[&mut [f32]], to: &mut [f32]) {
-        let channels = from[0].len();
-        let place = Place::<N>::even(0, N * channels, channels);
+    fn add_taps<const N: usize>(
+        from: &[&[f32]],
+        position: usize,
+        channels: usize,
+        to: &mut [f32],
+        place: [usize; 3],
+    ) {
+        let (place, position) = (Place::<N>::even(place), Position::even(position));
         let axis = const { &taps::<N>().transposed() };
-        add_back(axis, from, &Position::even(0), to, &place, channels);
+        add_back(axis, from, &position, to, &place, channels);
     }
 }
