@@ -4,7 +4,7 @@
 
 use candle_core::{Device, Tensor, Var};
 use divan::Bencher;
-use vae::architecture::{Architecture, LayerPlan, StagePlan};
+use vae::architecture::{Architecture, LayerPlan};
 use vae::config::Config;
 use vae::model::Mode;
 use vae::nn::Kernels;
@@ -40,9 +40,7 @@ fn noise(shape: &[usize]) -> Tensor {
 /// A layer of the default model with a batch of what it reads.
 fn layer(name: &str) -> (Chain, Var) {
     let plan = Architecture::plan(&Config::default()).unwrap();
-    let named = |stage: &&StagePlan| matches!(stage, StagePlan::Layer(layer) if layer.name == name);
-    let parts = plan.parts();
-    let Some(StagePlan::Layer(plan)) = parts.into_iter().flatten().find(named) else {
+    let Some(plan) = plan.layers().find(|layer| layer.name == name) else {
         panic!("the default model has no layer {name}");
     };
     let LayerPlan {

@@ -12,7 +12,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use vae::architecture::{Architecture, StagePlan};
+use vae::architecture::Architecture;
 use vae::config::Config;
 use vae::data::batches::Batches;
 use vae::data::{Dataset, PIXELS, Split};
@@ -67,17 +67,13 @@ fn pool(threads: usize) -> ThreadPool {
 /// gradients by its weights and, but for the first layer, by its inputs.
 fn operations(config: &Config) -> usize {
     let plan = Architecture::plan(config).unwrap();
-    let stages = plan.parts().into_iter().flatten();
-    let products = stages.filter_map(|stage| match stage {
-        StagePlan::Layer(layer) => {
-            let weights: usize = layer.map.weight_shape().iter().product();
-            let places = match layer.map {
-                Map::Conv(g) | Map::ConvTranspose(g) => g.small[0] * g.small[1],
-                Map::Dense { .. } => 1,
-            };
-            Some(2 * weights * places)
-        }
-        _ => None,
+    let products = plan.layers().map(|layer| {
+        let weights: usize = layer.map.weight_shape().iter().product();
+        let places = match layer.map {
+            Map::Conv(g) | Map::ConvTranspose(g) => g.small[0] * g.small[1],
+            Map::Dense { .. } => 1,
+        };
+        2 * weights * places
     });
     let products: Vec<usize> = products.collect();
     config.batch_size * (3 * products.iter().sum::<usize>() - products[0])

@@ -19,6 +19,8 @@ const MOST_LAYERS: usize = 64;
 pub enum StagePlan {
     /// A layer with weights.
     Layer(LayerPlan),
+    /// Dense layers that read the same values; what they write is one after the other.
+    Beside(Vec<LayerPlan>),
     /// (rows, columns, channels) into a list of values, channel first.
     Flatten([usize; 3]),
     /// A list of values, channel first, into these rows, columns and channels.
@@ -41,10 +43,8 @@ pub struct LayerPlan {
 /// All stages of a model, with their shapes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Architecture {
-    /// From images to features, flat.
+    /// From images to the posterior: its mean, and the logarithm of its variance.
     pub encoder: Vec<StagePlan>,
-    /// From features to the posterior's mean, and to the logarithm of its variance.
-    pub heads: [StagePlan; 2],
     /// From latent vectors to images.
     pub decoder: Vec<StagePlan>,
 }
@@ -60,17 +60,17 @@ impl Architecture {
         let mut encoder = Planner::new("encoder", image);
         encoder.layers(&config.encoder)?;
         let features = encoder.flatten();
-        let head = |name: &str| {
-            StagePlan::Layer(LayerPlan {
-                name: name.into(),
-                map: Map::Dense {
-                    inputs: features,
-                    outputs: config.latent_dim,
-                },
-                activation: Activation::None,
-                dropout: 0.0,
-            })
+        let head = |name: &str| LayerPlan {
+            name: name.into(),
+            map: Map::Dense {
+                inputs: features,
+                outputs: config.latent_dim,
+            },
+            activation: Activation::None,
+            dropout: 0.0,
         };
+        let heads = vec![head("mean"), head("log_variance")];
+        encoder.stages.push(StagePlan::Beside(heads));
         let mut decoder = Planner::new("decoder", Shape::Flat(config.latent_dim));
         decoder.layers(&config.decoder)?;
         let outputs = decoder.flatten();
@@ -80,7 +80,6 @@ impl Architecture {
         }
         let plan = Self {
             encoder: encoder.stages,
-            heads: [head("mean"), head("log_variance")],
             decoder: decoder.stages,
         };
         let weights = plan.weights();
@@ -91,23 +90,23 @@ impl Architecture {
         Ok(plan)
     }
 
-    /// The four parts in the order of the model: encoder, mean, log variance, decoder.
-    pub fn parts(&self) -> [&[StagePlan]; 4] {
-        let [mean, log_variance] = &self.heads;
-        let one = std::slice::from_ref;
-        [&self.encoder, one(mean), one(log_variance), &self.decoder]
+    /// The layers with weights, in the order of the model.
+    pub fn layers(&self) -> impl Iterator<Item = &LayerPlan> {
+        let stages = self.encoder.iter().chain(&self.decoder);
+        stages.flat_map(|stage| match stage {
+            StagePlan::Layer(layer) => std::slice::from_ref(layer),
+            StagePlan::Beside(layers) => layers,
+            StagePlan::Flatten(_) | StagePlan::Unflatten(_) => &[],
+        })
     }
 
     /// The number of weights and biases.
     pub fn weights(&self) -> usize {
-        let count = |stage: &StagePlan| match stage {
-            StagePlan::Layer(layer) => {
-                let weights: usize = layer.map.weight_shape().iter().product();
-                weights + layer.map.bias_len()
-            }
-            _ => 0,
+        let count = |layer: &LayerPlan| {
+            let weights: usize = layer.map.weight_shape().iter().product();
+            weights + layer.map.bias_len()
         };
-        self.parts().into_iter().flatten().map(count).sum()
+        self.layers().map(count).sum()
     }
 }
 

@@ -57,8 +57,6 @@ pub struct Terms {
 #[derive(Debug)]
 pub struct Vae {
     encoder: Chain,
-    mean: Chain,
-    log_variance: Chain,
     decoder: Chain,
     parameters: Vec<(String, Var)>,
     latent_dim: usize,
@@ -125,7 +123,7 @@ impl Vae {
     ) -> Result<Self> {
         let plan = Architecture::plan(config)?;
         let mut parameters = Vec::new();
-        let mut layer = |plan: &LayerPlan| -> Result<Stage> {
+        let mut layer = |plan: &LayerPlan| -> Result<Layer> {
             let fan_in = plan.map.fan_in();
             let mut parameter = |kind: &str, shape: &[usize]| -> Result<Parameter> {
                 let name = format!("{}.{kind}", plan.name);
@@ -133,16 +131,20 @@ impl Vae {
                 parameters.push((name, parameter.value.clone()));
                 Ok(parameter)
             };
-            Ok(Stage::Layer(Layer {
+            Ok(Layer {
                 map: plan.map,
                 activation: plan.activation,
                 dropout: plan.dropout,
                 weight: parameter("weight", &plan.map.weight_shape())?,
                 bias: parameter("bias", &[plan.map.bias_len()])?,
-            }))
+            })
         };
         let mut stage = |plan: &StagePlan| match plan {
-            StagePlan::Layer(plan) => layer(plan),
+            StagePlan::Layer(plan) => Ok(Stage::Layer(layer(plan)?)),
+            StagePlan::Beside(plans) => {
+                let layers = plans.iter().map(&mut layer).collect::<Result<_>>()?;
+                Ok(Stage::Beside(layers))
+            }
             StagePlan::Flatten(grid) => Ok(Stage::Flatten(*grid)),
             StagePlan::Unflatten(grid) => Ok(Stage::Unflatten(*grid)),
         };
@@ -152,12 +154,9 @@ impl Vae {
             number += 1;
             Ok(Chain::new(stages, number))
         };
-        let [encoder, mean, log_variance, decoder] = plan.parts();
         Ok(Self {
-            encoder: chain(encoder)?,
-            mean: chain(mean)?,
-            log_variance: chain(log_variance)?,
-            decoder: chain(decoder)?,
+            encoder: chain(&plan.encoder)?,
+            decoder: chain(&plan.decoder)?,
             parameters,
             latent_dim: config.latent_dim,
             device: device.clone(),
@@ -206,10 +205,10 @@ impl Vae {
     ///
     /// - images: (images, 784), 0 to 1
     pub fn encode(&self, images: &Tensor, mode: Mode) -> Result<Posterior> {
-        let features = self.encoder.forward(images, mode, self.kernels)?;
+        let posterior = self.encoder.forward(images, mode, self.kernels)?;
         Ok(Posterior {
-            mean: self.mean.forward(&features, mode, self.kernels)?,
-            log_variance: self.log_variance.forward(&features, mode, self.kernels)?,
+            mean: posterior.narrow(1, 0, self.latent_dim)?,
+            log_variance: posterior.narrow(1, self.latent_dim, self.latent_dim)?,
         })
     }
 
@@ -243,7 +242,7 @@ impl Vae {
     pub fn gradients(&self, loss: &Tensor) -> Result<GradStore> {
         let mut gradients = loss.backward()?;
         if self.kernels == Kernels::Fused {
-            for chain in [&self.encoder, &self.mean, &self.log_variance, &self.decoder] {
+            for chain in [&self.encoder, &self.decoder] {
                 chain.collect_gradients(&mut gradients);
             }
         }

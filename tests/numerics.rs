@@ -7,7 +7,7 @@
 use candle_core::{D, Device, Tensor, Var};
 use serde_json::Value;
 use std::collections::HashMap;
-use vae::architecture::{StagePlan, convolution, transposed_convolution};
+use vae::architecture::{LayerPlan, StagePlan, convolution, transposed_convolution};
 use vae::config::{Config, ConvConfig};
 use vae::data::{Dataset, PIXELS, SIDE, Split};
 use vae::model::{Mode, Posterior, Vae};
@@ -355,14 +355,16 @@ fn chain_with_dropout() -> Chain {
         let values: Vec<f32> = values.into_iter().map(|v| v * 0.2).collect();
         Parameter::new(&Tensor::from_vec(values, shape, &Device::Cpu).unwrap()).unwrap()
     };
+    let mut layer = |plan: &LayerPlan| Layer {
+        map: plan.map,
+        activation: plan.activation,
+        dropout: plan.dropout,
+        weight: parameter(&plan.map.weight_shape()),
+        bias: parameter(&[plan.map.bias_len()]),
+    };
     let stages = plan.encoder.iter().map(|stage| match stage {
-        StagePlan::Layer(plan) => Stage::Layer(Layer {
-            map: plan.map,
-            activation: plan.activation,
-            dropout: plan.dropout,
-            weight: parameter(&plan.map.weight_shape()),
-            bias: parameter(&[plan.map.bias_len()]),
-        }),
+        StagePlan::Layer(plan) => Stage::Layer(layer(plan)),
+        StagePlan::Beside(plans) => Stage::Beside(plans.iter().map(&mut layer).collect()),
         StagePlan::Flatten(grid) => Stage::Flatten(*grid),
         StagePlan::Unflatten(grid) => Stage::Unflatten(*grid),
     });

@@ -5,6 +5,7 @@ use crate::Result;
 use crate::rng::{Purpose, stream};
 use candle_core::{Device, Tensor};
 use rand::seq::SliceRandom;
+use rayon::prelude::*;
 
 /// Batches of a split, shuffled anew each epoch: each image is seen once before any is seen again.
 ///
@@ -64,12 +65,20 @@ pub fn to_tensor<'a>(
     images: impl ExactSizeIterator<Item = &'a [u8]>,
     device: &Device,
 ) -> Result<Tensor> {
-    let count = images.len();
-    let mut values = Vec::with_capacity(count * PIXELS);
-    for image in images {
-        values.extend(image.iter().map(|&pixel| f32::from(pixel) / 255.0));
-    }
-    Ok(Tensor::from_vec(values, (count, PIXELS), device)?)
+    /// Images that are worth a thread.
+    const IMAGES: usize = 16;
+    let images: Vec<_> = images.collect();
+    let mut values = vec![0.0; images.len() * PIXELS];
+    values
+        .par_chunks_exact_mut(PIXELS)
+        .zip(&images)
+        .with_min_len(IMAGES)
+        .for_each(|(to, image)| {
+            for (to, &pixel) in to.iter_mut().zip(*image) {
+                *to = f32::from(pixel) / 255.0;
+            }
+        });
+    Ok(Tensor::from_vec(values, (images.len(), PIXELS), device)?)
 }
 
 #[cfg(test)]

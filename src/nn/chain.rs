@@ -31,6 +31,9 @@ pub enum Mode {
 pub enum Stage {
     /// A layer with weights.
     Layer(Layer),
+    /// Dense layers, at least one, without dropout, that read the same values; what they write is one after
+    /// the other.
+    Beside(Vec<Layer>),
     /// A grid of (rows, columns, channels) into a list of values, channel first.
     Flatten([usize; 3]),
     /// A list of values, channel first, into a grid of (rows, columns, channels).
@@ -42,6 +45,7 @@ impl Stage {
     fn output_shape(&self) -> Vec<usize> {
         match self {
             Self::Layer(layer) => layer.map.output_shape(),
+            Self::Beside(layers) => vec![layers.iter().map(|layer| layer.map.outputs()).sum()],
             Self::Flatten(grid) => vec![grid.iter().product()],
             Self::Unflatten(grid) => grid.to_vec(),
         }
@@ -51,6 +55,7 @@ impl Stage {
     pub(super) fn inputs(&self) -> usize {
         match self {
             Self::Layer(layer) => layer.map.inputs(),
+            Self::Beside(layers) => layers[0].map.inputs(),
             Self::Flatten(grid) | Self::Unflatten(grid) => grid.iter().product(),
         }
     }
@@ -60,17 +65,26 @@ impl Stage {
         self.output_shape().iter().product()
     }
 
-    /// The layer, if the stage is a dense one: those work on all images at once, the others on each for
-    /// itself.
-    fn dense(&self) -> Option<&Layer> {
+    /// The layers with weights.
+    fn layers(&self) -> &[Layer] {
         match self {
-            Self::Layer(layer) if matches!(layer.map, Map::Dense { .. }) => Some(layer),
-            _ => None,
+            Self::Layer(layer) => std::slice::from_ref(layer),
+            Self::Beside(layers) => layers,
+            Self::Flatten(_) | Self::Unflatten(_) => &[],
         }
+    }
+
+    /// The layers, if they are dense: those work on all images at once, other stages on each for itself.
+    fn dense(&self) -> Option<&[Layer]> {
+        let dense = |layer: &Layer| matches!(layer.map, Map::Dense { .. });
+        self.layers()
+            .first()
+            .is_some_and(dense)
+            .then(|| self.layers())
     }
 }
 
-/// Stages cut into runs: each dense layer is one, and what lies between them.
+/// Stages cut into runs: each dense stage is one, and what lies between them.
 fn runs(stages: &[Stage]) -> Vec<Range<usize>> {
     let mut first = 0;
     let together = |a: &Stage, b: &Stage| a.dense().is_none() && b.dense().is_none();
@@ -108,10 +122,7 @@ impl Chain {
 
     /// The layers with weights.
     pub fn layers(&self) -> impl Iterator<Item = &Layer> {
-        self.0.stages.iter().filter_map(|stage| match stage {
-            Stage::Layer(layer) => Some(layer),
-            _ => None,
-        })
+        self.0.stages.iter().flat_map(Stage::layers)
     }
 
     /// Applies the stages.
@@ -157,6 +168,10 @@ impl Chain {
                         Some(mask) => mask.with_candle(&output.contiguous()?)?,
                         None => output,
                     }
+                }
+                Stage::Beside(layers) => {
+                    let outputs = layers.iter().map(|layer| layer.with_candle(&values));
+                    Tensor::cat(&outputs.collect::<Result<Vec<_>>>()?, 1)?
                 }
                 Stage::Flatten(_) => values.permute((0, 3, 1, 2))?.flatten_from(1)?,
                 Stage::Unflatten([rows, columns, channels]) => {
@@ -231,7 +246,7 @@ impl Pass {
             let (before, kept) = all_kept[..run.end].split_at_mut(run.start);
             let input = before.last().map_or(input, |kept| &kept.output);
             match stages[run.start].dense() {
-                Some(layer) => dense::forward(layer, input, images, &mut kept[0], buffers)?,
+                Some(layers) => dense::forward(layers, input, images, &mut kept[0], buffers)?,
                 None => lanes::forward(&stages[run], input, images, kept, training, buffers)?,
             }
         }
@@ -276,7 +291,7 @@ impl Pass {
                 buffers,
             };
             match stages[run.start].dense() {
-                Some(layer) => dense::backward(layer, &back, &mut gradient, to)?,
+                Some(layers) => dense::backward(layers, &back, &mut gradient, to)?,
                 None => lanes::backward(&back, &mut gradient, to)?,
             }
             buffers.give(std::mem::replace(&mut gradient, next));

@@ -82,6 +82,7 @@ impl<'a> Work<'a> {
                 Map::ConvTranspose(g) => convolution(layer, g, Grid::Small, Grid::Large),
                 Map::Dense { .. } => bail!("a dense layer works on whole batches"),
             },
+            Stage::Beside(_) => bail!("dense layers work on whole batches"),
             Stage::Flatten([rows, columns, channels]) => {
                 Ok(Self::Transpose(rows * columns, *channels))
             }

@@ -1,7 +1,8 @@
 //! The two terms of the loss, one number an image each.
 
-use super::{Kernels, values, with_values};
+use super::{BLOCK, Kernels, values, with_values};
 use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
 
 /// The sum over pixels of (reconstruction - image)², for each image.
 ///
@@ -47,14 +48,15 @@ pub fn kl(mean: &Tensor, log_variance: &Tensor, kernels: Kernels) -> Result<Tens
 fn sum_rows(
     (left, left_layout): (&CpuStorage, &Layout),
     (right, right_layout): (&CpuStorage, &Layout),
-    term: impl Fn(f64, f64) -> f64,
+    term: impl Fn(f64, f64) -> f64 + Sync,
 ) -> Result<(CpuStorage, Shape)> {
     /// Sums that are kept side by side, for the processor to add them at once.
     const SUMS: usize = 8;
     let (images, columns) = left_layout.shape().dims2()?;
-    let left = values(left, left_layout)?.chunks_exact(columns);
-    let right = values(right, right_layout)?.chunks_exact(columns);
-    let sums = left.zip(right).map(|(left, right)| {
+    let left = values(left, left_layout)?.par_chunks_exact(columns);
+    let right = values(right, right_layout)?.par_chunks_exact(columns);
+    let rows = left.zip(right).with_min_len(BLOCK / columns);
+    let sums = rows.map(|(left, right)| {
         let mut sums = [0.0; SUMS];
         for (left, right) in left.chunks(SUMS).zip(right.chunks(SUMS)) {
             for ((sum, &l), &r) in sums.iter_mut().zip(left).zip(right) {
@@ -72,18 +74,26 @@ fn row_gradient(
     left: &Tensor,
     right: &Tensor,
     gradient: &Tensor,
-    slope: impl Fn(f32, f32) -> f32,
+    slope: impl Fn(f32, f32) -> f32 + Sync,
 ) -> Result<Tensor> {
     let (_, columns) = left.dims2()?;
     let gradient = gradient.to_vec1::<f32>()?;
-    let mut slopes = Vec::with_capacity(left.elem_count());
+    let mut slopes = vec![0.0; left.elem_count()];
     with_values(left, |left| {
         with_values(right, |right| {
-            let rows = left.chunks_exact(columns).zip(right.chunks_exact(columns));
-            for ((left, right), gradient) in rows.zip(&gradient) {
-                let pairs = left.iter().zip(right);
-                slopes.extend(pairs.map(|(&l, &r)| slope(l, r) * gradient));
-            }
+            let rows = left
+                .par_chunks_exact(columns)
+                .zip(right.par_chunks_exact(columns));
+            slopes
+                .par_chunks_exact_mut(columns)
+                .zip(rows)
+                .zip(&gradient)
+                .with_min_len(BLOCK / columns)
+                .for_each(|((slopes, (left, right)), gradient)| {
+                    for (to, (&l, &r)) in slopes.iter_mut().zip(left.iter().zip(right)) {
+                        *to = slope(l, r) * gradient;
+                    }
+                });
             Ok(())
         })
     })?;
