@@ -165,6 +165,7 @@ fn product(left: Matrix, right: Matrix, out: &mut [f32], destination: Destinatio
     let columns = out.len() / left.rows();
     let rows = ROWS.max(MULTIPLICATIONS / (left.columns() * columns));
     let blocks = out.par_chunks_mut(rows * columns).enumerate();
+    let blocks = blocks.with_max_len(1);
     blocks.for_each(|(block, out)| {
         let first = block * rows;
         let left = left.some_rows(first..first + out.len() / columns);

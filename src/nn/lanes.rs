@@ -25,7 +25,7 @@ fn lane_images(images: usize) -> usize {
 
 /// A stage, ready to run: with its weights in the order that its products want.
 enum Work<'a> {
-    Convolution(Convolution<'a>),
+    Convolution(Box<Convolution<'a>>),
     /// Matrices to turn, one an image: their rows and columns.
     Transpose(usize, usize),
 }
@@ -66,7 +66,7 @@ impl<'a> Work<'a> {
                 Some(tiling) => tiling.weights(target, weight, buffers),
                 None => geometry.weights(target, weight),
             };
-            Ok(Self::Convolution(Convolution {
+            Ok(Self::Convolution(Box::new(Convolution {
                 layer,
                 geometry,
                 input,
@@ -74,7 +74,7 @@ impl<'a> Work<'a> {
                 tiling,
                 weight: with_values(&layer.weight.value, |values| Ok(weight(values)))?,
                 bias: with_values(&layer.bias.value, |bias| Ok(bias.to_vec()))?,
-            }))
+            })))
         };
         match stage {
             Stage::Layer(layer) => match layer.map {
@@ -220,6 +220,35 @@ impl Convolution<'_> {
             (Grid::Small, None) => geometry.weight_gradient(gradient, input),
         }
     }
+
+    /// Fills the gradients of weights and biases from those of all lanes, and from the points of input and
+    /// gradient if the convolution is tiled.
+    fn put_gradients(
+        &self,
+        (weights, biases): (Vec<Vec<f32>>, Vec<Vec<f32>>),
+        points: Option<(&[f32], &[f32])>,
+        images: usize,
+        buffers: &Buffers,
+    ) -> Result<()> {
+        with_values_mut(&self.layer.bias.gradient, |to| {
+            sum_in_order(&biases, to);
+            Ok(())
+        })?;
+        with_values_mut(&self.layer.weight.gradient, |to| {
+            if let (Some(tiling), Some((input, gradient))) = (self.tiling, points) {
+                let (large, small) = match self.input {
+                    Grid::Large => (input, gradient),
+                    Grid::Small => (gradient, input),
+                };
+                tiling.weight_gradient(images, large, small, to, buffers);
+            } else {
+                let mut sum = vec![0.0; to.len()];
+                sum_in_order(&weights, &mut sum);
+                self.geometry.torch_order(&sum, to);
+            }
+            Ok(())
+        })
+    }
 }
 
 fn turn(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
@@ -276,6 +305,8 @@ pub(super) fn forward(
     }
     let inputs = input.par_chunks(lane * (input.len() / images));
     let lanes = lanes.into_par_iter().zip(inputs).enumerate();
+    // They are few: each on its own, for threads to finish together.
+    let lanes = lanes.with_max_len(1);
     lanes.for_each(|(number, (to, mut input))| {
         let places = to.outputs.into_iter().zip(to.points).enumerate();
         for (position, (output, points)) in places {
@@ -339,43 +370,21 @@ pub(super) fn backward(
             lane.points.push(part);
         }
     }
-    let lanes = lanes.into_par_iter().enumerate();
+    let lanes = lanes.into_par_iter().enumerate().with_max_len(1);
     let mut gradients: Vec<_> = lanes
         .map(|(number, state)| backward_lane(back, &works, number * lane, state))
         .collect();
     for (position, work) in works.iter().enumerate() {
-        let Work::Convolution(convolution) = work else {
-            continue;
-        };
-        let parts = gradients
-            .iter_mut()
-            .filter_map(|lane| lane[position].take());
-        let (weights, biases): (Vec<_>, Vec<_>) = parts.unzip();
-        let Layer { weight, bias, .. } = convolution.layer;
-        with_values_mut(&bias.gradient, |to| {
-            sum_in_order(&biases, to);
-            Ok(())
-        })?;
-        with_values_mut(&weight.gradient, |to| {
-            match (convolution.tiling, &gradient_points[position]) {
-                (Some(tiling), Some(gradient)) => {
-                    let Some(input) = &back.kept[position].points else {
-                        bail!("gradients need a forward pass in training mode");
-                    };
-                    let (large, small) = match convolution.input {
-                        Grid::Large => (input, gradient),
-                        Grid::Small => (gradient, input),
-                    };
-                    tiling.weight_gradient(images, large, small, to, buffers);
-                }
-                _ => {
-                    let mut sum = vec![0.0; to.len()];
-                    sum_in_order(&weights, &mut sum);
-                    convolution.geometry.torch_order(&sum, to);
-                }
-            }
-            Ok(())
-        })?;
+        if let Work::Convolution(convolution) = work {
+            let parts = gradients.iter_mut();
+            let parts = parts.filter_map(|lane| lane[position].take()).unzip();
+            let input_points = back.kept[position].points.as_deref();
+            let points = match (input_points, gradient_points[position].as_deref()) {
+                (None, Some(_)) => bail!("gradients need a forward pass in training mode"),
+                (input, gradient) => input.zip(gradient),
+            };
+            convolution.put_gradients(parts, points, images, buffers)?;
+        }
     }
     for points in gradient_points.into_iter().flatten() {
         buffers.give(points);

@@ -278,6 +278,7 @@ impl Tiling {
             .collect();
         products
             .into_par_iter()
+            .with_max_len(1)
             .for_each(|(gradient, (large, small))| {
                 let tiles = large.len() / rows;
                 let large = Matrix::new(large, tiles, rows).transposed();
