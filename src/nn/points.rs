@@ -136,8 +136,8 @@ pub(super) type Points<'a> = Vec<&'a mut [f32]>;
 /// The sizes of the matrices of the points, in values. None is larger than the first.
 pub(super) type Sizes = [usize; AREA];
 
-/// The sizes where `rows` and `columns` of squares have all points of their axis, and `whole` of them are not
-/// short; `each` values a square.
+/// The sizes for `all` rows and columns of squares, of which the first `whole` are not short, with `each`
+/// values a square.
 pub(super) fn sizes(all: [usize; 2], whole: [usize; 2], each: usize) -> Sizes {
     let along = |axis: usize, point: usize| if point == SPARE { whole } else { all }[axis];
     from_fn(|point| along(0, point / POINTS) * along(1, point % POINTS) * each)
@@ -195,8 +195,8 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// The position of a square that is the `number`-th along rows and columns (rows count through all
-    /// images) of those whose sizes are [`sizes`]`(all, whole, each)`.
+    /// The position of a square in row and column `number` of an image, among images whose sizes are
+    /// [`sizes`]`(all, whole, each)`.
     pub(super) fn new(
         image: usize,
         number: [usize; 2],

@@ -51,15 +51,15 @@ impl Tiling {
         let taps = geometry.kernel / geometry.stride;
         let fits = taps * geometry.stride == geometry.kernel && (2..=4).contains(&taps);
         let by_line = |[_, _, channels]: [usize; 3]| channels.is_multiple_of(LINE);
-        let side = POINTS + 1 - taps;
-        let [rows, columns, _] = geometry.small;
-        let tiles = [rows, columns].map(|size| size.div_ceil(side));
-        let whole = [rows, columns].map(|size| (size / side).max(1));
-        (fits && by_line(geometry.large) && by_line(geometry.small)).then_some(Self {
-            geometry,
-            taps,
-            tiles,
-            whole,
+        (fits && by_line(geometry.large) && by_line(geometry.small)).then(|| {
+            let side = POINTS + 1 - taps;
+            let [rows, columns, _] = geometry.small;
+            Self {
+                geometry,
+                taps,
+                tiles: [rows, columns].map(|size| size.div_ceil(side)),
+                whole: [rows, columns].map(|size| (size / side).max(1)),
+            }
         })
     }
 
@@ -401,5 +401,32 @@ vectorized! {
         let (place, position) = (Place::<N>::even(place), Position::even(position));
         let axis = const { &taps::<N>().transposed() };
         add_back(axis, from, &position, to, &place, channels);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_of_every_size_are_tiled_or_not() {
+        for kernel in 1..=12 {
+            for stride in 1..=4 {
+                let geometry = Geometry {
+                    large: [28, 28, 16],
+                    small: [7, 7, 16],
+                    kernel,
+                    stride,
+                    pad: [0, 0],
+                };
+                let taps = kernel / stride;
+                let tiled = kernel % stride == 0 && (2..=4).contains(&taps);
+                assert_eq!(
+                    Tiling::of(geometry).is_some(),
+                    tiled,
+                    "{kernel} by {stride}"
+                );
+            }
+        }
     }
 }
