@@ -2,8 +2,11 @@
 
 use crate::{Error, Result};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
+
+/// What the names of files that are being written begin and end with.
+const PARTIAL: (&str, &str) = (".", ".partial");
 
 /// The content of a file of at most `limit` bytes.
 ///
@@ -55,7 +58,7 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
     };
     let write = || -> std::io::Result<()> {
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".").suffix(".partial");
+        builder.prefix(PARTIAL.0).suffix(PARTIAL.1);
         // The temporary file's own default is for secrets; results are as readable as any new file.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
@@ -101,6 +104,41 @@ pub fn check_folder(path: &Path) -> Result<()> {
 ///
 /// If one of them cannot be created.
 pub fn create_folder(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path)
-        .map_err(|error| Error::failed(path.display(), format!("cannot be created: {error}")))
+    std::fs::create_dir_all(path).map_err(|error| cannot_create(path, &error))
+}
+
+/// Creates a folder in one that is there; tells whether it was not there before.
+///
+/// # Errors
+///
+/// If it cannot be created.
+pub fn create_new_folder(path: &Path) -> Result<bool> {
+    match std::fs::create_dir(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(cannot_create(path, &error)),
+        Ok(()) => Ok(true),
+    }
+}
+
+/// Removes what was half written in a folder when a process was killed; nobody else may be writing there.
+///
+/// # Errors
+///
+/// If something cannot be removed.
+pub fn remove_partial(folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(PARTIAL.0) && name.ends_with(PARTIAL.1) {
+            let path = entry.path();
+            std::fs::remove_file(&path).map_err(|error| {
+                Error::failed(path.display(), format!("cannot be removed: {error}"))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn cannot_create(path: &Path, error: &std::io::Error) -> Error {
+    Error::failed(path.display(), format!("cannot be created: {error}"))
 }

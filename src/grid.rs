@@ -2,6 +2,7 @@
 
 use crate::data::{PIXELS, SIDE};
 use crate::{Error, Result, files};
+use image::ImageDecoder;
 use image::imageops::FilterType;
 use image::{DynamicImage, GrayImage, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
@@ -17,6 +18,9 @@ const ZOOM: u32 = 2;
 /// Photographs with more rows or columns are refused, and so are those that need more memory.
 const LARGEST_SIDE: u32 = 16_384;
 const LARGEST_FILE: u64 = 256 << 20;
+/// Bytes of pixels that a byte of a file can hold at most: deflate packs 1032, JPEG about as many. Who
+/// promises more has no memory set aside for it.
+const MOST_PACKED: u64 = 2048;
 
 /// A value of 0 to 1 as a grey of 0 to 255.
 fn grey(value: f32) -> u8 {
@@ -116,6 +120,7 @@ pub fn npy(values: &[f32]) -> Vec<u8> {
 /// If the file is not a PNG or JPEG picture, or is absurdly large.
 pub fn read_picture(path: &Path) -> Result<Vec<f32>> {
     let content = files::read(path, LARGEST_FILE)?;
+    let most = content.len() as u64 * MOST_PACKED;
     let bad = |error: &dyn std::fmt::Display| {
         Error::input(path.display(), format!("is not a usable picture: {error}"))
             .hint("give a PNG or JPEG file")
@@ -128,7 +133,12 @@ pub fn read_picture(path: &Path) -> Result<Vec<f32>> {
     limits.max_image_height = Some(LARGEST_SIDE);
     limits.max_alloc = Some(4 * LARGEST_FILE);
     reader.limits(limits);
-    let picture = reader.decode().map_err(|error| bad(&error))?;
+    let decoder = reader.into_decoder().map_err(|error| bad(&error))?;
+    if decoder.total_bytes() > most {
+        let (width, height) = decoder.dimensions();
+        return Err(bad(&format!("it is too short for {width}x{height} pixels")));
+    }
+    let picture = DynamicImage::from_decoder(decoder).map_err(|error| bad(&error))?;
     Ok(fit(&grey_on_white(&picture)))
 }
 

@@ -8,9 +8,10 @@ use crate::weights::{self, Tensors};
 use crate::{Error, Result, plot};
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Where runs are put that were given no place.
 pub const RUNS: &str = "runs";
@@ -22,10 +23,18 @@ const LARGEST_METRICS: u64 = 256 << 20;
 const FIRST_MOMENT: &str = "adam.first_moment.";
 const SECOND_MOMENT: &str = "adam.second_moment.";
 
-/// A directory with everything of one run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The names of the files that make a directory a run.
+const CONFIG: &str = "config.json";
+const METRICS: &str = "metrics.jsonl";
+const MODEL: &str = "model.safetensors";
+const CHECKPOINT: &str = "checkpoint.safetensors";
+
+/// A directory with everything of one run, which no other training can have at the same time.
+#[derive(Debug, Clone)]
 pub struct RunDir {
     path: PathBuf,
+    /// Open for as long as the run is used. The lock on it ends with its process, however that ends.
+    _lock: Arc<File>,
 }
 
 impl RunDir {
@@ -35,11 +44,32 @@ impl RunDir {
     ///
     /// If there is a run in it already, or it cannot be created.
     pub fn create(path: &Path) -> Result<Self> {
+        files::create_folder(path)?;
+        let run = Self::lock(path)?;
         Self::refuse_occupied(path)?;
-        let run = Self { path: path.into() };
         files::create_folder(&run.reconstructions())?;
         files::create_folder(&run.samples())?;
         Ok(run)
+    }
+
+    /// Makes the directory of a new run below [`RUNS`], named after the local time and the source of the
+    /// data.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be created.
+    pub fn create_fresh(source: &str) -> Result<Self> {
+        files::create_folder(Path::new(RUNS))?;
+        let now = jiff::ZonedDateTime::now().strftime("%Y%m%d-%H%M%S");
+        let name = format!("{now}-{source}");
+        let mut path = Path::new(RUNS).join(&name);
+        let mut number = 2;
+        // Of two trainings that begin in the same second, one finds the other's directory.
+        while !files::create_new_folder(&path)? {
+            path = Path::new(RUNS).join(format!("{name}-{number}"));
+            number += 1;
+        }
+        Self::create(&path)
     }
 
     /// Checks that there is no run at `path`, but could be one.
@@ -48,51 +78,60 @@ impl RunDir {
     ///
     /// If there is one, or a file is in the way.
     pub fn refuse_occupied(path: &Path) -> Result<()> {
-        let run = Self { path: path.into() };
-        let files = [run.config(), run.checkpoint(), run.model(), run.metrics()];
-        if files.iter().any(|file| file.exists()) {
+        let names = [CONFIG, CHECKPOINT, MODEL, METRICS];
+        if names.iter().any(|name| path.join(name).exists()) {
             let path = path.display();
-            let hint = match run.checkpoint().exists() {
-                true => format!("choose another --out, or continue it: --resume {path}"),
-                false => "choose another --out; it has no checkpoint to continue from".into(),
-            };
+            let hint = format!("choose another --out, or continue it: --resume {path}");
             return Err(Error::input(path, "holds a run already").hint(hint));
         }
         files::check_folder(path)
     }
 
-    /// A fresh name below [`RUNS`]: the local time and the source of the data.
-    pub fn fresh_path(source: &str) -> PathBuf {
-        let now = jiff::ZonedDateTime::now().strftime("%Y%m%d-%H%M%S");
-        let name = format!("{now}-{source}");
-        let mut path = Path::new(RUNS).join(&name);
-        for number in 2.. {
-            if !path.exists() {
-                break;
-            }
-            path = Path::new(RUNS).join(format!("{name}-{number}"));
-        }
-        path
-    }
-
-    /// The directory of a run that is there.
+    /// The directory of a run that is there. What a process that was killed left half written is removed.
     ///
     /// # Errors
     ///
-    /// If there is no checkpoint in it.
+    /// If there is no run in it, or another training has it.
     pub fn open(path: &Path) -> Result<Self> {
-        let run = Self { path: path.into() };
-        if run.checkpoint().is_file() {
-            return Ok(run);
-        }
         let why = if !path.exists() {
             "does not exist"
-        } else if path.is_dir() {
-            "holds no checkpoint.safetensors"
-        } else {
+        } else if !path.is_dir() {
             "is not a run directory"
+        } else if !path.join(CONFIG).is_file() {
+            "holds no config.json of a run"
+        } else {
+            let run = Self::lock(path)?;
+            for folder in [path, &run.reconstructions(), &run.samples()] {
+                files::remove_partial(folder)?;
+            }
+            return Ok(run);
         };
         Err(Error::input(path.display(), why).hint("start a new run: vae train"))
+    }
+
+    fn lock(path: &Path) -> Result<Self> {
+        let name = path.join(".lock");
+        let cannot = |error: std::io::Error| {
+            Error::failed(name.display(), format!("cannot be locked: {error}"))
+        };
+        let mut options = OpenOptions::new();
+        let file = options.create(true).truncate(false).write(true).open(&name);
+        let file = file.map_err(cannot)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                let why = "another training is writing into it";
+                return Err(Error::input(path.display(), why).hint("wait for it, or stop it"));
+            }
+            // Some network file systems know no locks.
+            Err(TryLockError::Error(error)) if error.kind() != ErrorKind::Unsupported => {
+                return Err(cannot(error));
+            }
+            _ => {}
+        }
+        Ok(Self {
+            path: path.into(),
+            _lock: Arc::new(file),
+        })
     }
 
     /// The path of the directory.
@@ -102,22 +141,22 @@ impl RunDir {
 
     /// The resolved configuration.
     pub fn config(&self) -> PathBuf {
-        self.path.join("config.json")
+        self.path.join(CONFIG)
     }
 
     /// The metrics, one object a line.
     pub fn metrics(&self) -> PathBuf {
-        self.path.join("metrics.jsonl")
+        self.path.join(METRICS)
     }
 
     /// The weights alone.
     pub fn model(&self) -> PathBuf {
-        self.path.join("model.safetensors")
+        self.path.join(MODEL)
     }
 
     /// All that a training needs to continue.
     pub fn checkpoint(&self) -> PathBuf {
-        self.path.join("checkpoint.safetensors")
+        self.path.join(CHECKPOINT)
     }
 
     /// The curves of the loss.
@@ -155,7 +194,13 @@ impl RunDir {
         Config::read(&self.config())
     }
 
-    /// Writes the checkpoint, then the weights alone.
+    /// Reads the checkpoint, if there is one yet.
+    pub fn read_checkpoint(&self) -> Result<Option<Checkpoint>> {
+        let path = self.checkpoint();
+        path.exists().then(|| Checkpoint::read(&path)).transpose()
+    }
+
+    /// Writes the weights alone, then the checkpoint: once that is there, nothing is missing.
     pub fn save(&self, trainer: &Trainer, config: &Config) -> Result<()> {
         let parameters = trainer.vae.parameters();
         let named = parameters
@@ -174,8 +219,8 @@ impl RunDir {
             progress: trainer.progress,
         };
         let checkpoint = weights::to_bytes(named.clone().chain(moments), &state)?;
-        write_atomically(&self.checkpoint(), &checkpoint)?;
-        write_atomically(&self.model(), &weights::to_bytes(named, &description)?)
+        write_atomically(&self.model(), &weights::to_bytes(named, &description)?)?;
+        write_atomically(&self.checkpoint(), &checkpoint)
     }
 }
 
@@ -258,7 +303,7 @@ impl Checkpoint {
 /// If there is none, or it is damaged.
 pub fn load_model(path: &Path, device: &Device) -> Result<(Config, Vae)> {
     let file = if path.is_dir() {
-        path.join("model.safetensors")
+        path.join(MODEL)
     } else {
         path.into()
     };
@@ -284,7 +329,7 @@ pub fn load_model(path: &Path, device: &Device) -> Result<(Config, Vae)> {
 pub fn newest(runs: &Path) -> Result<PathBuf> {
     let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
     let written = entries.filter_map(|entry| {
-        let model = std::fs::metadata(entry.path().join("model.safetensors")).ok()?;
+        let model = std::fs::metadata(entry.path().join(MODEL)).ok()?;
         Some((model.modified().ok()?, entry.path()))
     });
     written.max().map(|(_, path)| path).ok_or_else(|| {
@@ -361,6 +406,8 @@ pub struct MetricsLog {
     run: RunDir,
     file: File,
     metrics: Vec<Metric>,
+    /// How many of them the plot shows.
+    plotted: usize,
 }
 
 impl MetricsLog {
@@ -377,19 +424,7 @@ impl MetricsLog {
         } else {
             String::new()
         };
-        let mut metrics = Vec::new();
-        for (number, line) in text.lines().enumerate() {
-            match serde_json::from_str::<Metric>(line) {
-                Ok(metric) if metric.step <= step => metrics.push(metric),
-                Ok(_) => {}
-                // Only the last line can have been cut off while it was written.
-                Err(_) if number + 1 == text.lines().count() => {}
-                Err(error) => {
-                    let what = format!("{} line {}", path.display(), number + 1);
-                    return Err(Error::input(what, format!("is no metric: {error}")));
-                }
-            }
-        }
+        let metrics = parse_metrics(&text, step, &path)?;
         let kept: Vec<u8> = metrics.iter().flat_map(line).collect();
         if kept != text.as_bytes() {
             write_atomically(&path, &kept)?;
@@ -400,20 +435,57 @@ impl MetricsLog {
             run: run.clone(),
             file,
             metrics,
+            plotted: 0,
         })
     }
 
-    /// Adds a line, and draws the plot anew.
+    /// Adds a line, and draws the plot anew where that shows: not at each of a hundred thousand lines.
     pub fn push(&mut self, metric: Metric) -> Result<()> {
         self.metrics.push(metric);
         self.file
             .write_all(&line(&metric))
             .map_err(|error| cannot_append(&self.run.metrics(), &error))?;
-        write_atomically(
-            &self.run.loss_plot(),
-            plot::losses(&self.metrics)?.as_bytes(),
-        )
+        match self.metrics.len() - self.plotted > self.plotted / 50 {
+            true => self.plot(),
+            false => Ok(()),
+        }
     }
+
+    /// Draws the plot.
+    pub fn plot(&mut self) -> Result<()> {
+        self.plotted = self.metrics.len();
+        let svg = plot::losses(&self.metrics)?;
+        write_atomically(&self.run.loss_plot(), svg.as_bytes())
+    }
+
+    /// Makes all lines survive a power cut.
+    pub fn sync(&self) -> Result<()> {
+        let synced = self.file.sync_data();
+        synced.map_err(|error| cannot_append(&self.run.metrics(), &error))
+    }
+}
+
+/// The metrics of the first `step` steps, from the `text` of the file at `path`.
+///
+/// # Errors
+///
+/// If a line before the last is no metric.
+pub fn parse_metrics(text: &str, step: u64, path: &Path) -> Result<Vec<Metric>> {
+    let mut metrics = Vec::new();
+    let mut lines = text.lines().enumerate().peekable();
+    while let Some((number, line)) = lines.next() {
+        match serde_json::from_str::<Metric>(line) {
+            Ok(metric) if metric.step <= step => metrics.push(metric),
+            Ok(_) => {}
+            // Only the last line can have been cut off while it was written.
+            Err(_) if lines.peek().is_none() => {}
+            Err(error) => {
+                let what = format!("{} line {}", path.display(), number + 1);
+                return Err(Error::input(what, format!("is no metric: {error}")));
+            }
+        }
+    }
+    Ok(metrics)
 }
 
 fn line(metric: &Metric) -> Vec<u8> {

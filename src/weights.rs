@@ -5,8 +5,9 @@ use crate::{Error, Result, files};
 use candle_core::{Device, Tensor};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -16,6 +17,17 @@ const LARGEST_FILE: u64 = 2 << 30;
 /// The header's one key of our own. There is only one because several have no fixed order, and the
 /// same weights should be the same bytes.
 const KEY: &str = "vae";
+
+/// What stands in a file for its digest while the digest is computed.
+const NO_DIGEST: [u8; 64] = [b'0'; 64];
+
+/// A description with the SHA-256 of the file that it is in, in hexadecimal digits.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sealed<D> {
+    sha256: String,
+    description: D,
+}
 
 /// Tensors by name, all f32.
 pub type Tensors = HashMap<String, Tensor>;
@@ -41,18 +53,37 @@ pub fn to_bytes<'a>(
     });
     let views = views.collect::<std::result::Result<Vec<_>, _>>();
     let views = views.map_err(|error| broken(&error))?;
-    let description = serde_json::to_string(description).map_err(|error| broken(&error))?;
-    let header = HashMap::from([(KEY.to_string(), description)]);
-    serialize(views, Some(header)).map_err(|error| broken(&error))
+    let sealed = Sealed {
+        sha256: String::from_utf8_lossy(&NO_DIGEST).into_owned(),
+        description,
+    };
+    let sealed = serde_json::to_string(&sealed).map_err(|error| broken(&error))?;
+    let header = HashMap::from([(KEY.to_string(), sealed)]);
+    let mut file = serialize(views, Some(header)).map_err(|error| broken(&error))?;
+    seal(&mut file, &NO_DIGEST);
+    Ok(file)
+}
+
+/// Puts the digest of a file in the place of `digest`, which is in its header, and tells it. The digest
+/// is taken with zeros in its own place.
+pub fn seal(file: &mut [u8], digest: &[u8]) -> Option<String> {
+    let place = file
+        .windows(NO_DIGEST.len())
+        .position(|part| part == digest)?;
+    file[place..][..NO_DIGEST.len()].copy_from_slice(&NO_DIGEST);
+    let digest = Sha256::digest(&*file);
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    file[place..][..NO_DIGEST.len()].copy_from_slice(digest.as_bytes());
+    Some(digest)
 }
 
 /// What is in a safetensors file of ours: its tensors and the description in its header.
 ///
 /// # Errors
 ///
-/// If the file cannot be read, is not whole, or has no such description.
+/// If the file cannot be read, has no such description, or is not, to the bit, what was written.
 pub fn read<D: DeserializeOwned>(path: &Path) -> Result<(Tensors, D)> {
-    let bytes = files::read(path, LARGEST_FILE)?;
+    let mut bytes = files::read(path, LARGEST_FILE)?;
     let damaged = |error: &dyn std::fmt::Display| {
         Error::input(
             path.display(),
@@ -65,7 +96,10 @@ pub fn read<D: DeserializeOwned>(path: &Path) -> Result<(Tensors, D)> {
         Error::input(path.display(), "has no configuration in its header")
             .hint("give a model.safetensors that `vae train` wrote")
     })?;
-    let description = serde_json::from_str(description).map_err(|error| damaged(&error))?;
+    let sealed: Sealed<D> = serde_json::from_str(description).map_err(|error| damaged(&error))?;
+    if seal(&mut bytes, sealed.sha256.as_bytes()).as_ref() != Some(&sealed.sha256) {
+        return Err(damaged(&"its content does not fit its checksum"));
+    }
     let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(&error))?;
     let mut tensors = Tensors::new();
     for (name, view) in file.iter() {
@@ -80,7 +114,7 @@ pub fn read<D: DeserializeOwned>(path: &Path) -> Result<(Tensors, D)> {
         let tensor = Tensor::from_vec(values.collect(), view.shape(), &Device::Cpu)?;
         tensors.insert(name.to_string(), tensor);
     }
-    Ok((tensors, description))
+    Ok((tensors, sealed.description))
 }
 
 /// The part of a configuration that made a model what it is: not where its data lay or how often it

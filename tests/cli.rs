@@ -29,6 +29,7 @@ fn training_leaves_a_run_directory_with_everything_in_it() {
     }
     let names: Vec<_> = place.files("run").into_keys().collect();
     let expected = [
+        ".lock",
         "checkpoint.safetensors",
         "config.json",
         "loss.svg",

@@ -11,7 +11,7 @@ use serde_json::json;
 #[cfg(unix)]
 fn interrupted(place: &Place, line: &str, signal: &str) -> Outcome {
     use std::io::{BufRead, BufReader, Read};
-    use std::process::{Command, Stdio};
+    use std::process::Stdio;
 
     let begun = std::time::Instant::now();
     let mut command = place.command(line);
@@ -23,10 +23,7 @@ fn interrupted(place: &Place, line: &str, signal: &str) -> Outcome {
         let length = messages.read_line(&mut said).unwrap();
         assert_ne!(length, 0, "it ended before its first step: {said}");
     }
-    let kill = Command::new("kill")
-        .args([signal, &child.id().to_string()])
-        .status();
-    assert!(kill.unwrap().success());
+    common::signal(&child, signal);
     messages.read_to_string(&mut said).unwrap();
     let mut output = child.wait_with_output().unwrap();
     output.stderr = said.into_bytes();
@@ -43,24 +40,6 @@ fn stopped_after(outcome: &Outcome) -> u64 {
     let (step, hint) = rest.split_once("; go on with: ").unwrap();
     assert_eq!(hint, "vae train --resume cut\n");
     step.parse().unwrap()
-}
-
-/// Checks that two runs left the same files, but for the speed in their metrics.
-#[track_caller]
-fn assert_same(place: &Place, run: &str, other: &str) {
-    assert_eq!(place.metrics(run), place.metrics(other));
-    let files = [run, other].map(|run| {
-        let mut files = place.files(run);
-        files.remove("metrics.jsonl");
-        files
-    });
-    let names = files
-        .each_ref()
-        .map(|files| files.keys().collect::<Vec<_>>());
-    assert_eq!(names[0], names[1]);
-    for (name, content) in &files[0] {
-        assert!(files[1][name] == *content, "{name} differs");
-    }
 }
 
 #[cfg(unix)]
@@ -89,7 +68,7 @@ fn an_interrupted_run_is_saved_and_resumes_as_if_nothing_had_happened() {
         let said = format!("continuing after step {step}\n");
         assert!(resumed.stderr.contains(&said), "{}", resumed.stderr);
         place.ok(&format!("{line} --out whole"));
-        return assert_same(&place, "cut", "whole");
+        return place.assert_same("cut", "whole");
     }
     panic!("no run was interrupted");
 }
@@ -114,7 +93,34 @@ fn a_terminated_run_is_saved_and_resumes_to_any_step() {
     let steps = stopped_after(&cut) + 40;
     place.ok(&format!("train --resume cut --steps {steps}"));
     place.ok(&format!("{line} --steps {steps} --out whole"));
-    assert_same(&place, "cut", "whole");
+    place.assert_same("cut", "whole");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_signal_leaves_at_once() {
+    use std::io::{BufRead, BufReader};
+
+    for signals in [["-INT", "-TERM"], ["-TERM", "-INT"]] {
+        let place = Place::new();
+        let line = "train --config tiny.json --steps 1000000 --save-every 1000000 --out run";
+        let mut command = place.command(line);
+        let mut child = command
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut messages = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(messages.any(|line| line.unwrap().starts_with("step ")));
+        // It gets both at the same time, before it can have finished its step.
+        for signal in ["-STOP", signals[0], signals[1], "-CONT"] {
+            common::signal(&child, signal);
+        }
+        let code = child.wait().unwrap().code();
+        assert!(matches!(code, Some(130 | 143)), "{code:?}");
+        assert!(!place.path("run/checkpoint.safetensors").exists());
+        let said: Vec<_> = messages.map(Result::unwrap).collect();
+        assert!(!said.iter().any(|line| line.contains("saved")), "{said:?}");
+    }
 }
 
 #[test]
@@ -127,7 +133,7 @@ fn a_run_that_was_killed_resumes_from_its_last_checkpoint() {
     let metrics = place.text("whole/metrics.jsonl");
     place.write("cut/metrics.jsonl", &metrics[..metrics.len() - 30]);
     place.ok("train --resume cut --steps 30");
-    assert_same(&place, "cut", "whole");
+    place.assert_same("cut", "whole");
 }
 
 #[test]
@@ -200,7 +206,7 @@ fn a_folder_with_a_run_in_it_is_not_trained_into() {
         "holds a run already",
     );
     place.refused("train --resume nowhere", 2, "does not exist");
-    place.refused("train --resume data", 2, "no checkpoint.safetensors");
+    place.refused("train --resume data", 2, "holds no config.json of a run");
     place.refused("train --resume tiny.json", 2, "not a run directory");
 }
 

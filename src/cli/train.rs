@@ -12,6 +12,7 @@ use candle_core::{Device, Tensor};
 use clap::Args;
 use indicatif::ProgressBar;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -102,39 +103,50 @@ impl Train {
         }
         let dataset = load(&mut config, console)?;
         let trainer = Trainer::new(&config, &dataset, Vae::new(&config, device)?)?;
-        let out = self
-            .out
-            .unwrap_or_else(|| RunDir::fresh_path(source_name(&config.data)));
-        let run = RunDir::create(&out)?;
+        let run = match &self.out {
+            Some(out) => RunDir::create(out)?,
+            None => RunDir::create_fresh(source_name(&config.data))?,
+        };
         train(trainer, &config, &dataset, run, console)
     }
 
     fn resume(self, dir: &Path, console: &Console, device: &Device) -> Result<ExitCode> {
         let run = RunDir::open(dir)?;
-        let mut checkpoint = Checkpoint::read(&run.checkpoint())?;
+        let mut checkpoint = run.read_checkpoint()?;
+        let done = checkpoint.as_ref().map_or(0, Checkpoint::step);
         // What decides the numbers comes from the checkpoint; the file only adds what it leaves out.
         let file = run.read_config()?;
+        let decided = checkpoint.as_ref().map_or(&file, |c| &c.config);
         let config = Config {
-            data: file.data,
+            data: file.data.clone(),
             steps: file.steps,
             image_every: file.image_every,
             save_every: file.save_every,
             eval_every: file.eval_every,
-            ..checkpoint.config.clone()
+            ..decided.clone()
         };
         let mut config = self.overridden(config);
         config.validate()?;
-        if checkpoint.step() >= config.steps {
-            let why = format!("has done {} of {} steps", checkpoint.step(), config.steps);
+        if done >= config.steps {
+            let why = format!("has done {done} of {} steps", config.steps);
             let hint = "train it further with more steps: --steps N";
             return Err(Error::input(dir.display(), why).hint(hint));
         }
         let trained_on = config.provenance.clone();
         let dataset = load(&mut config, console)?;
         refuse_other_data(trained_on.as_ref(), config.provenance.as_ref())?;
-        let mut trainer = Trainer::new(&config, &dataset, checkpoint.take_model(device)?)?;
-        console.say(format_args!("continuing after step {}", checkpoint.step()));
-        checkpoint.restore(&mut trainer)?;
+        let vae = match &mut checkpoint {
+            Some(checkpoint) => checkpoint.take_model(device)?,
+            None => Vae::new(&config, device)?,
+        };
+        let mut trainer = Trainer::new(&config, &dataset, vae)?;
+        match checkpoint {
+            Some(checkpoint) => {
+                checkpoint.restore(&mut trainer)?;
+                console.say(format_args!("continuing after step {done}"));
+            }
+            None => console.say("nothing was saved yet: beginning again"),
+        }
         train(trainer, &config, &dataset, run, console)
     }
 
@@ -203,6 +215,10 @@ fn refuse_other_data(then: Option<&Provenance>, now: Option<&Provenance>) -> Res
     }
 }
 
+/// The exit codes of a run that a signal ended.
+const INTERRUPTED: u8 = 128 + SIGINT as u8;
+const TERMINATED: u8 = 128 + SIGTERM as u8;
+
 /// The signals that end a run early: what was done is saved first.
 struct Interrupts {
     interrupt: Arc<AtomicBool>,
@@ -211,28 +227,33 @@ struct Interrupts {
 
 impl Interrupts {
     fn listen() -> Result<Self> {
-        let listen = |signal, code| -> std::io::Result<Arc<AtomicBool>> {
-            let raised = Arc::new(AtomicBool::new(false));
-            // In this order the second signal, not the first, leaves at once.
-            signal_hook::flag::register_conditional_shutdown(signal, code, raised.clone())?;
-            signal_hook::flag::register(signal, raised.clone())?;
-            Ok(raised)
+        let listen = || -> std::io::Result<Self> {
+            let interrupts = Self {
+                interrupt: Arc::default(),
+                terminate: Arc::default(),
+            };
+            let any = Arc::new(AtomicBool::new(false));
+            let signals = [
+                (SIGINT, INTERRUPTED, &interrupts.interrupt),
+                (SIGTERM, TERMINATED, &interrupts.terminate),
+            ];
+            for (signal, code, raised) in signals {
+                // In this order the second signal, not the first, leaves at once.
+                flag::register_conditional_shutdown(signal, code.into(), any.clone())?;
+                flag::register(signal, any.clone())?;
+                flag::register(signal, raised.clone())?;
+            }
+            Ok(interrupts)
         };
-        let listen = |signal, code| {
-            listen(signal, code).map_err(|error| Error::failed("signal handler", error))
-        };
-        Ok(Self {
-            interrupt: listen(SIGINT, 130)?,
-            terminate: listen(SIGTERM, 143)?,
-        })
+        listen().map_err(|error| Error::failed("signal handler", error))
     }
 
     /// The exit code of the signal that was raised, if one was.
     fn raised(&self) -> Option<u8> {
         if self.interrupt.load(Ordering::Relaxed) {
-            Some(130)
+            Some(INTERRUPTED)
         } else if self.terminate.load(Ordering::Relaxed) {
-            Some(143)
+            Some(TERMINATED)
         } else {
             None
         }
@@ -256,6 +277,7 @@ fn train(
     );
     recorder.bar.finish_and_clear();
     outcome?;
+    recorder.log.plot()?;
     console.result(run.path())?;
     if let Some(code) = interrupts.raised()
         && trainer.progress.step < config.steps
@@ -315,7 +337,11 @@ impl<'a> Recorder<'a> {
             Event::Collapse(step) => self.collapse(&step),
             Event::Interval(interval) => self.interval(trainer, interval)?,
             Event::Evaluation(step, losses) => self.evaluation(step, losses)?,
-            Event::Save => self.run.save(trainer, self.config)?,
+            Event::Save => {
+                // A checkpoint must not be newer than the metrics that it will not bring back.
+                self.log.sync()?;
+                self.run.save(trainer, self.config)?;
+            }
         }
         self.clock.restart();
         Ok(())

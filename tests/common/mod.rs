@@ -29,6 +29,28 @@ pub const TINY: &str = r#"{
   ]
 }"#;
 
+/// Sends a signal, named as `kill` names it.
+#[cfg(unix)]
+pub fn signal(child: &std::process::Child, signal: &str) {
+    let kill = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+}
+
+/// A safetensors file of ours with its checksum made good again, so that something else is wrong with it.
+pub fn sealed_again(mut file: Vec<u8>) -> Vec<u8> {
+    let name = br#"\"sha256\":\""#;
+    let place = file.windows(name.len()).position(|part| part == name);
+    if let Some(place) = place.map(|place| place + name.len())
+        && file.len() >= place + 64
+    {
+        let digest = file[place..place + 64].to_vec();
+        vae::weights::seal(&mut file, &digest);
+    }
+    file
+}
+
 /// The folder that an environment variable names; if it is not set, a plain word that the test which
 /// wants it is skipped, past the harness that would swallow it.
 pub fn given(variable: &str, holding: &str) -> Option<PathBuf> {
@@ -145,6 +167,24 @@ impl Place {
         assert!(outcome.stderr.contains(why), "no `{why}` in {said}");
         assert!(outcome.time < Duration::from_secs(2), "{said}");
         assert!(self.files("") == before, "files changed: {said}");
+    }
+
+    /// Checks that two runs left the same files, but for the speed in their metrics.
+    #[track_caller]
+    pub fn assert_same(&self, run: &str, other: &str) {
+        assert_eq!(self.metrics(run), self.metrics(other));
+        let files = [run, other].map(|run| {
+            let mut files = self.files(run);
+            files.remove("metrics.jsonl");
+            files
+        });
+        let names = files
+            .each_ref()
+            .map(|files| files.keys().collect::<Vec<_>>());
+        assert_eq!(names[0], names[1]);
+        for (name, content) in &files[0] {
+            assert!(files[1][name] == *content, "{name} differs");
+        }
     }
 
     /// Columns and rows of a PNG file.

@@ -1,0 +1,302 @@
+//! Files from strangers: valid ones, changed at random, for each kind that the program reads.
+//!
+//! None may be a panic, a hang, or an allocation out of proportion. Ten thousand of each kind are tried;
+//! `VAE_TEST_CASES=1000000 cargo test --release --test hostile` tries more. A case depends on its
+//! number alone.
+
+mod common;
+
+use candle_core::Device;
+use common::{Place, sealed_again};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use peak_alloc::PeakAlloc;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use vae::architecture::Architecture;
+use vae::config::Config;
+use vae::data::idx::{read_folder, write_folder};
+use vae::data::{Dataset, PIXELS, Split};
+use vae::run::{Checkpoint, load_model, parse_metrics};
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// What is counted is of the whole process: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// What any file may cost beside its own size: buffers, tables, messages.
+const SLACK: usize = 512 << 10;
+
+/// Numbers that break promises: of lengths, sizes and counts.
+const NUMBERS: [u32; 9] = [
+    0,
+    1,
+    7,
+    28,
+    0x7f,
+    0xffff,
+    0x7fff_ffff,
+    0x8000_0000,
+    0xffff_ffff,
+];
+/// Words that break texts.
+const WORDS: [&[u8]; 12] = [
+    b"-1",
+    b"1e999",
+    b"99999999999999999999",
+    b"0",
+    b"null",
+    b"{",
+    b"]",
+    b"\"",
+    b"\\u0000",
+    b"\xff",
+    b"[[[[[[[[",
+    b"18446744073709551615",
+];
+
+/// A valid file with one to four changes.
+fn changed(valid: &[u8], random: &mut ChaCha8Rng) -> Vec<u8> {
+    let mut file = valid.to_vec();
+    for _ in 0..random.random_range(1..=4) {
+        // Headers are where the promises are.
+        let end = match random.random_bool(0.5) {
+            true => file.len().min(64),
+            false => file.len(),
+        };
+        let position = random.random_range(0..=end);
+        let stretch = position..(position + random.random_range(0..32)).min(file.len());
+        let number = NUMBERS[random.random_range(0..NUMBERS.len())];
+        match random.random_range(0..8) {
+            0 if position < file.len() => file[position] ^= 1 << random.random_range(0..8),
+            1 if position < file.len() => file[position] = random.random(),
+            2 => file.truncate(position),
+            3 => drop(file.drain(stretch)),
+            4 => {
+                let copy = file[stretch].to_vec();
+                file.splice(position..position, copy);
+            }
+            5 => {
+                let bytes = match random.random_bool(0.5) {
+                    true => number.to_be_bytes(),
+                    false => number.to_le_bytes(),
+                };
+                file.splice(position..(position + 4).min(file.len()), bytes);
+            }
+            6 => {
+                let word = WORDS[random.random_range(0..WORDS.len())];
+                file.splice(position..position, word.iter().copied());
+            }
+            _ => {
+                let word = WORDS[random.random_range(0..WORDS.len())];
+                file.splice(stretch, word.iter().copied());
+            }
+        }
+    }
+    file
+}
+
+/// Gives changed files to `read`; it may allocate `factor` times the file's size and `SLACK`.
+fn attack(
+    valid: &[&[u8]],
+    factor: usize,
+    slack: usize,
+    mut read: impl FnMut(&[u8], &mut ChaCha8Rng),
+) {
+    let cases = std::env::var("VAE_TEST_CASES").map_or(10_000, |cases| cases.parse().unwrap());
+    for case in 0..cases {
+        let mut random = ChaCha8Rng::seed_from_u64(case);
+        let file = changed(valid[random.random_range(0..valid.len())], &mut random);
+        let (begun, before) = (Instant::now(), ALLOCATOR.current_usage());
+        ALLOCATOR.reset_peak_usage();
+        let call = std::panic::AssertUnwindSafe(|| read(&file, &mut random));
+        let outcome = std::panic::catch_unwind(call);
+        let allocated = ALLOCATOR.peak_usage().saturating_sub(before);
+        assert!(
+            outcome.is_ok(),
+            "case {case}: {:?}",
+            String::from_utf8_lossy(&file)
+        );
+        let allowed = factor * file.len() + slack;
+        assert!(
+            allocated <= allowed,
+            "case {case}: {allocated} bytes for {} bytes",
+            file.len()
+        );
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "case {case} took {:?}",
+            begun.elapsed()
+        );
+    }
+}
+
+fn alone() -> impl Drop {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn digits() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let split = |images: usize| Split {
+        pixels: (0..images * PIXELS).map(|i| (i % 251) as u8).collect(),
+        labels: (0..images).map(|i| i as u8 % 10).collect(),
+    };
+    let dataset = Dataset {
+        train: split(3),
+        test: split(2),
+        name: "digits".into(),
+    };
+    write_folder(folder.path(), &dataset).unwrap();
+    folder
+}
+
+const FILES: [&str; 4] = [
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+];
+
+/// Puts a file in the place of another, for as long as `read` runs.
+fn in_place_of(path: &Path, file: &[u8], read: impl FnOnce()) {
+    let valid = std::fs::read(path).unwrap();
+    std::fs::write(path, file).unwrap();
+    read();
+    std::fs::write(path, valid).unwrap();
+}
+
+#[test]
+fn idx_files() {
+    let (_alone, folder) = (alone(), digits());
+    let valid = FILES.map(|name| std::fs::read(folder.path().join(name)).unwrap());
+    attack(
+        &valid.each_ref().map(|file| &file[..]),
+        4,
+        SLACK,
+        |file, random| {
+            let path = folder.path().join(FILES[random.random_range(0..4)]);
+            in_place_of(&path, file, || drop(read_folder(folder.path())));
+        },
+    );
+}
+
+#[test]
+fn gzipped_files() {
+    let (_alone, folder) = (alone(), digits());
+    let zipped = |name: &str| {
+        let raw = folder.path().join(name);
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(&std::fs::read(&raw).unwrap()).unwrap();
+        std::fs::remove_file(raw).unwrap();
+        let zipped = encoder.finish().unwrap();
+        std::fs::write(folder.path().join(format!("{name}.gz")), &zipped).unwrap();
+        zipped
+    };
+    let valid = FILES.map(zipped);
+    // A small file can promise much, and keep it: a thousand times its size.
+    attack(
+        &valid.each_ref().map(|file| &file[..]),
+        1100,
+        SLACK,
+        |file, random| {
+            let name = format!("{}.gz", FILES[random.random_range(0..4)]);
+            let path = folder.path().join(name);
+            in_place_of(&path, file, || drop(read_folder(folder.path())));
+        },
+    );
+}
+
+#[test]
+fn configs() {
+    let _alone = alone();
+    let texts = [
+        include_str!("../configs/mnist.json"),
+        include_str!("../configs/article.json"),
+        common::TINY,
+    ];
+    attack(&texts.map(str::as_bytes), 16, SLACK, |file, _| {
+        if let Ok(config) = Config::parse(&String::from_utf8_lossy(file), "config")
+            && config.validate().is_ok()
+        {
+            let _ = Architecture::plan(&config);
+        }
+    });
+}
+
+#[test]
+fn weights_and_checkpoints() {
+    let (_alone, place) = (alone(), Place::with_model());
+    let (model, checkpoint) = (
+        place.read("run/model.safetensors"),
+        place.read("run/checkpoint.safetensors"),
+    );
+    let path = place.path("stranger");
+    attack(&[&model, &checkpoint], 8, SLACK, |file, random| {
+        let file = match random.random_bool(0.8) {
+            true => sealed_again(file.to_vec()),
+            false => file.to_vec(),
+        };
+        std::fs::write(&path, file).unwrap();
+        drop(load_model(&path, &Device::Cpu));
+        if let Ok(mut checkpoint) = Checkpoint::read(&path) {
+            drop(checkpoint.take_model(&Device::Cpu));
+        }
+    });
+}
+
+#[test]
+fn pictures() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("picture");
+    let grey = image::GrayImage::from_fn(40, 30, |x, y| image::Luma([(x * y) as u8]));
+    let colours = image::RgbaImage::from_fn(20, 30, |x, y| image::Rgba([x as u8, y as u8, 7, 200]));
+    let encoded = |picture: image::DynamicImage, format| {
+        let mut file = std::io::Cursor::new(Vec::new());
+        picture.write_to(&mut file, format).unwrap();
+        file.into_inner()
+    };
+    let valid = [
+        encoded(grey.clone().into(), image::ImageFormat::Png),
+        encoded(colours.into(), image::ImageFormat::Png),
+        encoded(grey.into(), image::ImageFormat::Jpeg),
+    ];
+    // A picture can be packed 2048 times, and is held in a few forms.
+    let factor = 8 * 2048;
+    let valid = valid.each_ref().map(|file| &file[..]);
+    attack(&valid, factor, SLACK, |file, _| {
+        std::fs::write(&path, summed_again(file.to_vec())).unwrap();
+        drop(vae::grid::read_picture(&path));
+    });
+}
+
+/// A PNG file with the checksums of its parts made good again, so that something else is wrong with it.
+fn summed_again(mut file: Vec<u8>) -> Vec<u8> {
+    let mut place = 8;
+    while let Some(&[a, b, c, d]) = file.get(place..).and_then(|rest| rest.first_chunk()) {
+        let data = place + 8..(place + 8).saturating_add(u32::from_be_bytes([a, b, c, d]) as usize);
+        if data.end + 4 > file.len() || !file.starts_with(b"\x89PNG") {
+            break;
+        }
+        let mut sum = flate2::Crc::new();
+        sum.update(&file[place + 4..data.end]);
+        file[data.end..data.end + 4].copy_from_slice(&sum.sum().to_be_bytes());
+        place = data.end + 4;
+    }
+    file
+}
+
+#[test]
+fn metrics() {
+    let (_alone, place) = (alone(), Place::with_model());
+    let valid = place.read("run/metrics.jsonl");
+    let path = place.path("run/metrics.jsonl");
+    attack(&[&valid], 16, SLACK, |file, _| {
+        drop(parse_metrics(&String::from_utf8_lossy(file), 25, &path));
+    });
+}
