@@ -54,18 +54,57 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
 fn the_number_of_threads_changes_no_byte() {
     let place = Place::new();
     with_dropout(&place);
-    place.write("default.json", r#"{"data": "data", "steps": 4}"#);
-    for config in ["tiny", "dropout", "default"] {
-        let run = |threads: usize| {
-            let line = format!("--config {config}.json --threads {threads}");
-            weights(&place, &format!("{config}-{threads}"), &line)
-        };
-        let one = run(1);
-        for threads in [2, 3, 8] {
-            assert!(run(threads) == one, "{config} with {threads} threads");
+    for config in ["tiny", "dropout"] {
+        let run = |threads: usize| format!("{config}-{threads}");
+        for threads in [1, 2, 3, 8] {
+            let line = format!("train --config {config}.json --threads {threads} --out");
+            place.ok(&format!("{line} {}", run(threads)));
+            place.assert_same(&run(threads), &run(1));
         }
-        let [one, eight] = [1, 8].map(|threads| place.metrics(&format!("{config}-{threads}")));
-        assert_eq!(one, eight, "{config}");
+    }
+}
+
+/// Both models that come with the program: on any number of threads, saved at each step or at the end only,
+/// interrupted, killed, resumed.
+#[test]
+fn the_models_of_the_program_come_to_the_same_bytes_on_every_way() {
+    let place = Place::new();
+    for config in ["mnist", "article"] {
+        let file = format!("{}/configs/{config}.json", env!("CARGO_MANIFEST_DIR"));
+        let line = format!("train --config {file} --data data --steps 6 --image-every 2");
+        let line = format!("{line} --save-every 1 --eval-every 4");
+        let whole = format!("{config}-whole");
+        place.ok(&format!("{line} --threads 1 --out {whole}"));
+        for threads in [2, 3, 8] {
+            let run = format!("{config}-{threads}");
+            place.ok(&format!("{line} --threads {threads} --out {run}"));
+            place.assert_same(&run, &whole);
+        }
+        let rarely = format!("--config {file} --data data --steps 6 --save-every 4");
+        let rarely = weights(&place, &format!("{config}-rarely"), &rarely);
+        assert!(rarely == place.read(&format!("{whole}/model.safetensors")));
+        #[cfg(unix)]
+        for signal in ["-INT", "-TERM", "-KILL"] {
+            let run = format!("{config}{signal}");
+            let mut child = place
+                .command(&format!("{line} --threads 2 --out {run}"))
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null())
+                .spawn()
+                .unwrap();
+            while !place.path(format!("{run}/checkpoint.safetensors")).exists() {
+                assert_eq!(
+                    child.try_wait().unwrap(),
+                    None,
+                    "it ended without a checkpoint"
+                );
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+            common::signal(&child, signal);
+            assert!(!child.wait().unwrap().success(), "{run} came to its end");
+            place.ok(&format!("train --resume {run} --threads 3"));
+            place.assert_same(&run, &whole);
+        }
     }
 }
 

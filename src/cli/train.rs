@@ -269,8 +269,9 @@ fn train(
 ) -> Result<ExitCode> {
     let interrupts = Interrupts::listen()?;
     let begun = Instant::now();
-    let mut recorder = Recorder::new(&trainer, config, dataset, &run, console)?;
+    // First of all: a directory with anything else in it could be neither resumed nor begun again.
     run.write_config(config)?;
+    let mut recorder = Recorder::new(&trainer, config, dataset, &run, console)?;
     let outcome = trainer.run(
         || interrupts.raised().is_some(),
         |trainer, event| recorder.record(trainer, event),

@@ -144,8 +144,33 @@ mod tests {
         out
     }
 
+    /// A slice with something else before and after it.
+    struct Framed(Vec<f32>);
+
+    impl Framed {
+        const WIDTH: usize = 64;
+        /// Spoils each sum that it gets into.
+        const FRAME: f32 = f32::NAN;
+
+        fn new(values: &[f32]) -> Self {
+            let frame = [Self::FRAME; Self::WIDTH];
+            Self([&frame, values, &frame].concat())
+        }
+
+        fn inside(&mut self) -> &mut [f32] {
+            let end = self.0.len() - Self::WIDTH;
+            &mut self.0[Self::WIDTH..end]
+        }
+
+        fn is_whole(&self) -> bool {
+            let end = self.0.len() - Self::WIDTH;
+            let mut frame = self.0[..Self::WIDTH].iter().chain(&self.0[end..]);
+            frame.all(|value| value.to_bits() == Self::FRAME.to_bits())
+        }
+    }
+
     #[test]
-    fn products_match_the_definition_in_every_orientation() {
+    fn products_match_the_definition_in_every_orientation_and_touch_nothing_else() {
         for (rows, inner, cols) in [
             (1, 1, 1),
             (3, 5, 2),
@@ -160,26 +185,30 @@ mod tests {
                 transpose(&left, rows, inner),
                 transpose(&right, inner, cols),
             );
+            let [mut left, mut left_t] = [left, left_t].map(|values| Framed::new(&values));
+            let [mut right, mut right_t] = [right, right_t].map(|values| Framed::new(&values));
             let lefts = [
-                Matrix::new(&left, rows, inner),
-                Matrix::new(&left_t, inner, rows).transposed(),
+                Matrix::new(left.inside(), rows, inner),
+                Matrix::new(left_t.inside(), inner, rows).transposed(),
             ];
             let rights = [
-                Matrix::new(&right, inner, cols),
-                Matrix::new(&right_t, cols, inner).transposed(),
+                Matrix::new(right.inside(), inner, cols),
+                Matrix::new(right_t.inside(), cols, inner).transposed(),
             ];
             for l in lefts {
                 for r in rights {
-                    let mut out = vec![f32::NAN; rows * cols];
-                    matmul(l, r, &mut out, Destination::Overwrite);
+                    let mut framed = Framed::new(&vec![f32::NAN; rows * cols]);
+                    let out = framed.inside();
+                    matmul(l, r, out, Destination::Overwrite);
                     assert_eq!(out, expected);
-                    matmul(l, r, &mut out, Destination::Add);
+                    matmul(l, r, out, Destination::Add);
                     let doubled: Vec<f32> = expected.iter().map(|v| v * 2.0).collect();
                     assert_eq!(out, doubled);
                     let first = rows / 2;
                     let some = &mut out[first * cols..];
                     matmul(l.some_rows(first..rows), r, some, Destination::Overwrite);
                     assert_eq!(out[first * cols..], expected[first * cols..]);
+                    assert!(framed.is_whole());
                 }
             }
         }
