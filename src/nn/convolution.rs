@@ -16,14 +16,18 @@
 //! Pixels are stored with their channels last, so that a row of the kernel is one contiguous copy. The
 //! functions work on a few whole images, and cut them into chunks whose patches stay in a core's cache.
 
-use super::matmul::{Destination, Matrix, matmul};
-use super::transpose::{transpose, transpose_on_all_threads};
-use super::{BLOCK, add, with_scratch};
+use super::frame::Frame;
+use super::matmul::{Destination, Matrix, MatrixMut, matmul};
+use super::transpose::{turn_on_all_threads, turn};
+use super::{BLOCK, add, add_vectorized, with_scratch};
 use rayon::prelude::*;
 use std::ops::Range;
 
 /// Floats of patches held at a time: 256 KiB, half of a usual core's second-level cache.
 const CHUNK: usize = 64 * 1024;
+
+/// A row of a usual kernel where there is one channel.
+type Few = [f32; 4];
 
 /// The shape of a convolution, seen from its large side (what it reads) to its small side (what it
 /// writes). A transposed convolution has the same shape and is read the other way round.
@@ -81,7 +85,7 @@ impl Geometry {
             .par_chunks_mut(channels * area)
             .zip(torch.par_chunks(channels * area))
             .with_min_len(BLOCK / (channels * area))
-            .for_each(|(to, from)| transpose(from, area, channels, to));
+            .for_each(|(to, from)| turn(from, channels, to));
         patch
     }
 
@@ -89,7 +93,7 @@ impl Geometry {
     fn transposed_patch_order(&self, torch: &[f32]) -> Vec<f32> {
         let mut transposed = vec![0.0; torch.len()];
         let patch = self.patch_order(torch);
-        transpose_on_all_threads(&patch, self.small[2], &mut transposed, |_| ());
+        turn_on_all_threads(&patch, self.small[2], &mut transposed);
         transposed
     }
 
@@ -97,88 +101,82 @@ impl Geometry {
     pub(super) fn torch_order(&self, transposed: &[f32], torch: &mut [f32]) {
         let (channels, area) = (self.large[2], self.kernel * self.kernel);
         let mut patch = vec![0.0; torch.len()];
-        transpose_on_all_threads(transposed, self.patch_len(), &mut patch, |_| ());
+        turn_on_all_threads(transposed, self.patch_len(), &mut patch);
         torch
             .par_chunks_mut(channels * area)
             .zip(patch.par_chunks(channels * area))
             .with_min_len(BLOCK / (channels * area))
-            .for_each(|(to, from)| transpose(from, channels, area, to));
+            .for_each(|(to, from)| turn(from, area, to));
     }
 
-    /// Where the kernel's rows lie on the large grid, for each place of a row of the small grid (rows
-    /// count through all images): calls `visit(patch, pixels, first)` for each place and kernel row
-    /// with the position of that row in the patches, the pixels of it that are on the grid, and how
-    /// many of its values are before those, in the padding.
-    fn visit_patches(&self, row: usize, mut visit: impl FnMut(usize, Range<usize>, usize)) {
-        let [height, width, channels] = self.large;
-        let [above, before] = self.pad;
-        let (image, row) = (row / self.small[0], row % self.small[0]);
-        for column in 0..self.small[1] {
-            let left = column * self.stride;
-            let first = before.saturating_sub(left).min(self.kernel);
-            let last = (width + before)
-                .saturating_sub(left)
-                .clamp(first, self.kernel);
-            for tap in 0..self.kernel {
-                let patch = (column * self.kernel + tap) * self.kernel * channels;
-                let y = row * self.stride + tap;
-                if y < above || y - above >= height || first == last {
-                    visit(patch, 0..0, 0);
-                } else {
-                    let pixel = (image * height + y - above) * width + left + first - before;
-                    let pixels = pixel * channels..(pixel + last - first) * channels;
-                    visit(patch, pixels, first * channels);
+    /// A large grid within what the kernel reaches from any place.
+    fn frame(&self) -> Frame {
+        let reach = |places: usize| (places - 1) * self.stride + self.kernel;
+        Frame {
+            grid: self.large,
+            before: self.pad,
+            size: [reach(self.small[0]), reach(self.small[1])],
+        }
+    }
+
+    /// Puts frames around large grids.
+    fn put_frames(&self, large: &[f32], framed: &mut [f32]) {
+        let frame = self.frame();
+        let grids = large.chunks_exact(self.len(Grid::Large));
+        for (grid, framed) in grids.zip(framed.chunks_exact_mut(frame.len())) {
+            frame.put(grid, framed);
+        }
+    }
+
+    /// Calls `visit` with each row of the kernel, at each place of some rows of the small grids (rows count
+    /// through all images): where its first value is in the frames. That is the order of patches.
+    fn for_kernel_rows(&self, rows: Range<usize>, mut visit: impl FnMut(usize)) {
+        let (frame, place) = (self.frame(), self.stride * self.large[2]);
+        let row_len = frame.row_len();
+        for row in rows {
+            let (image, row) = (row / self.small[0], row % self.small[0]);
+            let first = image * frame.len() + row * self.stride * row_len;
+            for column in 0..self.small[1] {
+                for tap in 0..self.kernel {
+                    visit(first + column * place + tap * row_len);
                 }
             }
         }
     }
 
-    /// Copies the patches of `rows` out of `large`; what lies in the padding is zero.
-    fn read_patches(&self, large: &[f32], rows: Range<usize>, patches: &mut [f32]) {
-        let kernel_row = self.kernel * self.large[2];
-        let row_len = self.small[1] * self.patch_len();
-        for (row, patches) in rows.zip(patches.chunks_exact_mut(row_len)) {
-            self.visit_patches(row, |patch, pixels, first| {
-                let patch = &mut patches[patch..patch + kernel_row];
-                if pixels.len() == kernel_row {
-                    copy(&large[pixels], patch);
-                } else {
-                    let last = first + pixels.len();
-                    patch[..first].fill(0.0);
-                    patch[first..last].copy_from_slice(&large[pixels]);
-                    patch[last..].fill(0.0);
-                }
-            });
-        }
-    }
-
-    /// Adds the patches of `rows` to where they lie in `large`.
-    fn add_patches(&self, patches: &[f32], rows: Range<usize>, large: &mut [f32]) {
-        let row_len = self.small[1] * self.patch_len();
-        for (row, patches) in rows.zip(patches.chunks_exact(row_len)) {
-            self.visit_patches(row, |patch, pixels, first| {
-                let patch = &patches[patch + first..patch + first + pixels.len()];
-                add(&mut large[pixels], patch);
-            });
-        }
-    }
-
-    /// Calls `work(rows, scratch for their patches)` for one chunk after the other of `rows` rows.
-    fn for_chunks(&self, rows: usize, mut work: impl FnMut(Range<usize>, &mut [f32])) {
-        let row_len = self.small[1] * self.patch_len();
-        let most = (CHUNK / row_len).max(1);
-        let step = rows.div_ceil(rows.div_ceil(most));
-        with_scratch(step * row_len, |scratch| {
-            for first in (0..rows).step_by(step) {
-                let last = (first + step).min(rows);
-                work(first..last, &mut scratch[..(last - first) * row_len]);
-            }
+    /// Copies the patches of `rows` out of frames.
+    fn read_patches(&self, framed: &[f32], rows: Range<usize>, patches: &mut [f32]) {
+        let len = self.kernel * self.large[2];
+        let mut patches = patches.chunks_exact_mut(len);
+        self.for_kernel_rows(rows, |first| {
+            let from = &framed[first..first + len];
+            patches.next().into_iter().for_each(|to| copy(from, to));
         });
     }
 
-    /// Rows of the small grids that `small` holds.
-    fn rows(&self, small: &[f32]) -> usize {
-        small.len() / (self.small[1] * self.small[2])
+    /// Adds the patches of `rows` to where they lie in frames.
+    fn add_patches(&self, patches: &[f32], rows: Range<usize>, framed: &mut [f32]) {
+        let len = self.kernel * self.large[2];
+        let mut patches = patches.chunks_exact(len);
+        self.for_kernel_rows(rows, |first| {
+            let to = &mut framed[first..first + len];
+            patches.next().into_iter().for_each(|from| add_few(to, from));
+        });
+    }
+
+    /// Calls `work(scratch for frames, scratch for patches, chunks)`; a chunk is of rows of the small
+    /// grids, whose patches fit into the scratch.
+    fn in_chunks(&self, images: usize, work: impl FnOnce(&mut [f32], &mut [f32], Vec<Range<usize>>)) {
+        let rows = images * self.small[0];
+        let row_len = self.small[1] * self.patch_len();
+        let most = (CHUNK / row_len).max(1);
+        let step = rows.div_ceil(rows.div_ceil(most));
+        let chunks = (0..rows).step_by(step).map(|first| first..(first + step).min(rows));
+        let frames = images * self.frame().len();
+        with_scratch(frames + step * row_len, |scratch| {
+            let (framed, patches) = scratch.split_at_mut(frames);
+            work(framed, patches, chunks.collect());
+        });
     }
 
     /// Where the values of `rows` are in the small grids.
@@ -192,9 +190,17 @@ impl Geometry {
         Matrix::new(values, values.len() / self.small[2], self.small[2])
     }
 
-    /// Patches as the matrix `P`.
-    fn patches<'a>(&self, patches: &'a [f32]) -> Matrix<'a> {
-        Matrix::new(patches, patches.len() / self.patch_len(), self.patch_len())
+    /// The patches of `rows`, read from frames, as the matrix `P`.
+    fn patches<'a>(
+        &self,
+        framed: &[f32],
+        rows: Range<usize>,
+        scratch: &'a mut [f32],
+    ) -> Matrix<'a> {
+        let places = rows.len() * self.small[1];
+        let patches = &mut scratch[..places * self.patch_len()];
+        self.read_patches(framed, rows, patches);
+        Matrix::new(patches, places, self.patch_len())
     }
 
     /// `small = P Wᵀ`. `finish` is called on each finished stretch while it is in cache. `weight` is
@@ -207,60 +213,60 @@ impl Geometry {
         finish: impl Fn(&mut [f32]),
     ) {
         let weight = Matrix::new(weight, self.patch_len(), self.small[2]);
-        self.for_chunks(self.rows(small), |rows, patches| {
-            let out = &mut small[self.values(&rows)];
-            self.read_patches(large, rows, patches);
-            matmul(self.patches(patches), weight, out, Destination::Overwrite);
-            finish(out);
+        self.in_chunks(large.len() / self.len(Grid::Large), |framed, patches, chunks| {
+            self.put_frames(large, framed);
+            for rows in chunks {
+                let patches = self.patches(framed, rows.clone(), patches);
+                let to = MatrixMut::new(&mut small[self.values(&rows)], self.small[2]);
+                matmul(patches, weight, to, Destination::Overwrite);
+                finish(&mut small[self.values(&rows)]);
+            }
         });
     }
 
     /// `large = S W`, its patches added up. `weight` is `W`.
     pub(super) fn scatter(&self, small: &[f32], weight: &[f32], large: &mut [f32]) {
         let weight = Matrix::new(weight, self.small[2], self.patch_len());
-        large.fill(0.0);
-        self.for_chunks(self.rows(small), |rows, patches| {
-            let places = self.places(&small[self.values(&rows)]);
-            matmul(places, weight, patches, Destination::Overwrite);
-            self.add_patches(patches, rows, large);
+        self.in_chunks(large.len() / self.len(Grid::Large), |framed, patches, chunks| {
+            framed.fill(0.0);
+            for rows in chunks {
+                let places = self.places(&small[self.values(&rows)]);
+                let patches = &mut patches[..places.rows() * self.patch_len()];
+                let to = MatrixMut::new(patches, self.patch_len());
+                matmul(places, weight, to, Destination::Overwrite);
+                self.add_patches(patches, rows, framed);
+            }
+            let frame = self.frame();
+            let grids = large.chunks_exact_mut(self.len(Grid::Large));
+            for (framed, grid) in framed.chunks_exact(frame.len()).zip(grids) {
+                frame.take(framed, grid);
+            }
         });
     }
 
-    /// `Pᵀ S`, the gradient of `Wᵀ`.
-    pub(super) fn weight_gradient(&self, large: &[f32], small: &[f32]) -> Vec<f32> {
-        let mut gradient = vec![0.0; self.patch_len() * self.small[2]];
-        self.for_chunks(self.rows(small), |rows, patches| {
-            let places = self.places(&small[self.values(&rows)]);
-            self.read_patches(large, rows, patches);
-            let patches = self.patches(patches).transposed();
-            matmul(patches, places, &mut gradient, Destination::Add);
-        });
-        gradient
-    }
-
-    /// `Pᵀ S`, and `new_small = P Wᵀ` from the same patches: what a transposed convolution needs.
-    /// `weight` is `Wᵀ`.
-    pub(super) fn weight_gradient_and_gather(
+    /// `Pᵀ S`, the gradient of `Wᵀ`. With a `new_small` and `Wᵀ` also `new_small = P Wᵀ` from the same patches:
+    /// the two that a transposed convolution needs.
+    pub(super) fn weight_gradient(
         &self,
         large: &[f32],
         small: &[f32],
-        weight: &[f32],
-        new_small: &mut [f32],
+        mut gather: Option<(&[f32], &mut [f32])>,
     ) -> Vec<f32> {
-        let mut gradient = vec![0.0; weight.len()];
-        let weight = Matrix::new(weight, self.patch_len(), self.small[2]);
-        self.for_chunks(self.rows(small), |rows, patches| {
-            let values = self.values(&rows);
-            self.read_patches(large, rows, patches);
-            let (places, patches) = (self.places(&small[values.clone()]), self.patches(patches));
-            matmul(
-                patches.transposed(),
-                places,
-                &mut gradient,
-                Destination::Add,
-            );
-            let out = &mut new_small[values];
-            matmul(patches, weight, out, Destination::Overwrite);
+        let mut gradient = vec![0.0; self.patch_len() * self.small[2]];
+        self.in_chunks(large.len() / self.len(Grid::Large), |framed, patches, chunks| {
+            self.put_frames(large, framed);
+            for rows in chunks {
+                let values = self.values(&rows);
+                let patches = self.patches(framed, rows, patches);
+                let places = self.places(&small[values.clone()]);
+                let to = MatrixMut::new(&mut gradient, self.small[2]);
+                matmul(patches.transposed(), places, to, Destination::Add);
+                if let Some((weight, new_small)) = &mut gather {
+                    let weight = Matrix::new(weight, self.patch_len(), self.small[2]);
+                    let to = MatrixMut::new(&mut new_small[values], self.small[2]);
+                    matmul(patches, weight, to, Destination::Overwrite);
+                }
+            }
         });
         gradient
     }
@@ -269,11 +275,17 @@ impl Geometry {
 /// Copies a row of a kernel. Few values are not worth a call.
 #[inline(always)]
 fn copy(from: &[f32], to: &mut [f32]) {
-    match (
-        <&[f32; 4]>::try_from(from),
-        <&mut [f32; 4]>::try_from(&mut *to),
-    ) {
+    match (<&Few>::try_from(from), <&mut Few>::try_from(&mut *to)) {
         (Ok(from), Ok(to)) => *to = *from,
         _ => to.copy_from_slice(from),
+    }
+}
+
+/// Adds a row of a kernel.
+#[inline(always)]
+fn add_few(to: &mut [f32], from: &[f32]) {
+    match (<&mut Few>::try_from(&mut *to), <&Few>::try_from(from)) {
+        (Ok(to), Ok(from)) => add(to, from),
+        _ => add_vectorized(to, from),
     }
 }

@@ -9,9 +9,9 @@ use super::chain::{Back, Kept, Stage};
 use super::convolution::{Geometry, Grid};
 use super::layer::{Layer, Map};
 use super::points::{Points, Sizes, points, points_by, room, times};
-use super::transpose::transpose;
+use super::transpose::turn;
 use super::winograd::Tiling;
-use super::{column_sums, sum_in_order, with_scratch, with_values, with_values_mut};
+use super::{sum_in_order, with_scratch, with_values, with_values_mut};
 use candle_core::{Result, bail};
 use rayon::prelude::*;
 
@@ -111,7 +111,7 @@ impl<'a> Work<'a> {
     fn run(&self, input: &[f32], output: &mut [f32], points: Option<Points>) {
         match self {
             Self::Convolution(c) => c.run(input, output, points),
-            Self::Transpose(rows, columns) => turn(input, *rows, *columns, output),
+            Self::Transpose(rows, columns) => turn_each(input, *rows, *columns, output),
         }
     }
 
@@ -128,8 +128,9 @@ impl<'a> Work<'a> {
     ) -> Option<Gradients> {
         match self {
             Self::Convolution(c) => {
-                c.layer.activation.backward(output, scale, gradient);
-                let biases = column_sums(gradient, c.bias.len());
+                let mut biases = vec![0.0; c.bias.len()];
+                let activation = c.layer.activation;
+                activation.backward(output, scale, gradient, &mut biases);
                 let weights = match (c.tiling, points) {
                     (Some(tiling), Some(points)) => {
                         c.tiled_back(tiling, gradient, input_gradient, points);
@@ -141,7 +142,7 @@ impl<'a> Work<'a> {
             }
             Self::Transpose(rows, columns) => {
                 if let Some(to) = input_gradient {
-                    turn(gradient, *columns, *rows, to);
+                    turn_each(gradient, *columns, *rows, to);
                 }
                 None
             }
@@ -170,13 +171,15 @@ impl Convolution<'_> {
         let sizes = |grid| times(&tiling.sizes(grid), images);
         let (inputs, outputs) = (sizes(self.input), sizes(self.output));
         let own = if kept.is_some() { 0 } else { room(&inputs) };
-        with_scratch(own + room(&outputs), |scratch| {
+        let framed = self.framed_len(tiling);
+        with_scratch(own + room(&outputs) + framed, |scratch| {
             let (own, scratch) = scratch.split_at_mut(own);
+            let (to, framed) = scratch.split_at_mut(room(&outputs));
             let mut from = kept.unwrap_or_else(|| points(own, &inputs));
-            let mut to = points(scratch, &outputs);
-            tiling.read(self.input, input, &mut from);
+            let mut to = points(to, &outputs);
+            tiling.read(self.input, input, &mut from, framed);
             tiling.products(self.output, &from, &self.weight, &mut to);
-            tiling.write(self.output, &to, output);
+            tiling.write(self.output, &to, output, framed);
         });
     }
 
@@ -187,16 +190,23 @@ impl Convolution<'_> {
         input_gradient: Option<&mut [f32]>,
         mut gradient_points: Points,
     ) {
-        tiling.read(self.output, gradient, &mut gradient_points);
-        if let Some(to) = input_gradient {
-            let images = to.len() / self.geometry.len(self.input);
-            let inputs = times(&tiling.sizes(self.input), images);
-            with_scratch(room(&inputs), |scratch| {
-                let mut back = points(scratch, &inputs);
+        let images = gradient.len() / self.geometry.len(self.output);
+        let inputs = times(&tiling.sizes(self.input), images);
+        with_scratch(room(&inputs) + self.framed_len(tiling), |scratch| {
+            let (back, framed) = scratch.split_at_mut(room(&inputs));
+            tiling.read(self.output, gradient, &mut gradient_points, framed);
+            if let Some(to) = input_gradient {
+                let mut back = points(back, &inputs);
                 tiling.products(self.input, &gradient_points, &self.weight, &mut back);
-                tiling.write(self.input, &back, to);
-            });
-        }
+                tiling.write(self.input, &back, to, framed);
+            }
+        });
+    }
+
+    /// Values of a frame around either grid.
+    fn framed_len(&self, tiling: Tiling) -> usize {
+        let [large, small] = [Grid::Large, Grid::Small].map(|grid| tiling.frame_len(grid));
+        large.max(small)
     }
 
     /// The gradient of `Wᵀ`.
@@ -212,12 +222,11 @@ impl Convolution<'_> {
                 if let Some(to) = to {
                     geometry.scatter(gradient, weight, to);
                 }
-                geometry.weight_gradient(input, gradient)
+                geometry.weight_gradient(input, gradient, None)
             }
-            (Grid::Small, Some(to)) => {
-                geometry.weight_gradient_and_gather(gradient, input, weight, to)
+            (Grid::Small, to) => {
+                geometry.weight_gradient(gradient, input, to.map(|to| (&weight[..], to)))
             }
-            (Grid::Small, None) => geometry.weight_gradient(gradient, input),
         }
     }
 
@@ -251,10 +260,11 @@ impl Convolution<'_> {
     }
 }
 
-fn turn(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
+/// Turns matrices of `rows` rows, one an image.
+fn turn_each(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
     let size = rows * columns;
     for (to, from) in to.chunks_exact_mut(size).zip(from.chunks_exact(size)) {
-        transpose(from, columns, rows, to);
+        turn(from, rows, to);
     }
 }
 

@@ -4,6 +4,7 @@
 //! at run time. This file checks bounds once, so that nothing outside of it has to.
 
 use gemm::Parallelism;
+use std::marker::PhantomData;
 use std::ops::Range;
 
 /// A matrix seen in a slice: `rows` by `cols`, in row-major order or transposed.
@@ -70,6 +71,132 @@ impl<'a> Matrix<'a> {
             ..self
         }
     }
+
+    /// The values of a row.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many rows, or the matrix is a transposed one.
+    pub fn row(&self, row: usize) -> &'a [f32] {
+        assert!(row < self.rows && self.col_stride == 1, "row of a matrix");
+        &self.data[row * self.row_stride..][..self.cols]
+    }
+
+    /// Some of the columns.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many.
+    pub fn some_columns(self, columns: Range<usize>) -> Self {
+        self.transposed().some_rows(columns).transposed()
+    }
+}
+
+/// A row-major matrix, or some columns of one, to be written.
+#[derive(Debug)]
+pub struct MatrixMut<'a> {
+    first: *mut f32,
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    values: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: a matrix is the only way to its values, as `&mut [f32]` is; those can be sent, too.
+#[allow(unsafe_code)]
+unsafe impl Send for MatrixMut<'_> {}
+
+impl<'a> MatrixMut<'a> {
+    /// The matrix of `cols` columns that fills `data`.
+    ///
+    /// # Panics
+    ///
+    /// If `data` is no whole number of rows.
+    pub fn new(data: &'a mut [f32], cols: usize) -> Self {
+        assert!(data.len().is_multiple_of(cols), "rows of {cols} columns");
+        Self {
+            rows: data.len() / cols,
+            cols,
+            row_stride: cols,
+            first: data.as_mut_ptr(),
+            values: PhantomData,
+        }
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The number of columns.
+    pub fn columns(&self) -> usize {
+        self.cols
+    }
+
+    /// The matrix itself, to be used again when what is given is gone.
+    pub fn reborrow(&mut self) -> MatrixMut<'_> {
+        MatrixMut {
+            values: PhantomData,
+            ..*self
+        }
+    }
+
+    /// The first `columns` columns, and the others.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many.
+    pub fn split_columns(self, columns: usize) -> (Self, Self) {
+        assert!(columns <= self.cols, "columns of a matrix");
+        let first = Self {
+            cols: columns,
+            values: PhantomData,
+            ..self
+        };
+        let others = Self {
+            first: self.first.wrapping_add(columns),
+            cols: self.cols - columns,
+            ..self
+        };
+        (first, others)
+    }
+
+    /// The matrix in blocks of `width` columns; the last may have fewer.
+    pub fn by_columns(mut self, width: usize) -> Vec<Self> {
+        let mut blocks = Vec::with_capacity(self.cols.div_ceil(width));
+        while self.cols > 0 {
+            let columns = width.min(self.cols);
+            let (block, others) = self.split_columns(columns);
+            blocks.push(block);
+            self = others;
+        }
+        blocks
+    }
+
+    /// The matrix in blocks of `height` rows; the last may have fewer.
+    pub fn by_rows(self, height: usize) -> impl Iterator<Item = Self> {
+        (0..self.rows).step_by(height).map(move |first| Self {
+            first: self.first.wrapping_add(first * self.row_stride),
+            rows: height.min(self.rows - first),
+            values: PhantomData,
+            ..self
+        })
+    }
+
+    /// The values of a row.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many rows.
+    pub fn row(&mut self, row: usize) -> &mut [f32] {
+        assert!(row < self.rows, "row of a matrix");
+        // SAFETY: `MatrixMut::new` takes `rows * row_stride` values, of which these are some, since a block
+        // of columns ends where its matrix does. No other block has them, and `self` is borrowed.
+        #[allow(unsafe_code)]
+        unsafe {
+            std::slice::from_raw_parts_mut(self.first.add(row * self.row_stride), self.cols)
+        }
+    }
 }
 
 /// What happens to the values that a product finds in its destination.
@@ -81,26 +208,28 @@ pub enum Destination {
     Add,
 }
 
-/// Computes `left * right` into the row-major `out`, on the calling thread.
+/// Computes `left * right` into `out`, on the calling thread.
 ///
 /// # Panics
 ///
 /// If the shapes do not fit each other.
-pub fn matmul(left: Matrix, right: Matrix, out: &mut [f32], destination: Destination) {
+pub fn matmul(left: Matrix, right: Matrix, out: MatrixMut, destination: Destination) {
     assert_eq!(left.cols, right.rows, "inner dimensions of a product");
-    assert_eq!(out.len(), left.rows * right.cols, "size of a product");
+    let shape = (left.rows, right.cols);
+    assert_eq!((out.rows, out.cols), shape, "shape of a product");
     // SAFETY: `Matrix::new` guarantees that the last element of `left` and of `right`, and so each, is
-    // within their slices; transposing and taking some rows keep that. The assertions above say the
-    // same of `out` and make the three shapes agree. `out` is borrowed mutably, so it overlaps neither.
+    // within their slices; transposing and taking some rows or columns keep that, as they do for `out`.
+    // The assertions above make the three shapes agree. `out` is the only way to its values, so it
+    // overlaps neither.
     #[allow(unsafe_code)]
     unsafe {
         gemm::gemm(
-            left.rows,
-            right.cols,
+            out.rows,
+            out.cols,
             left.cols,
-            out.as_mut_ptr(),
+            out.first,
             1,
-            right.cols as isize,
+            out.row_stride as isize,
             destination == Destination::Add,
             left.data.as_ptr(),
             left.col_stride as isize,
@@ -199,15 +328,24 @@ mod tests {
                 for r in rights {
                     let mut framed = Framed::new(&vec![f32::NAN; rows * cols]);
                     let out = framed.inside();
-                    matmul(l, r, out, Destination::Overwrite);
+                    matmul(l, r, MatrixMut::new(out, cols), Destination::Overwrite);
                     assert_eq!(out, expected);
-                    matmul(l, r, out, Destination::Add);
+                    matmul(l, r, MatrixMut::new(out, cols), Destination::Add);
                     let doubled: Vec<f32> = expected.iter().map(|v| v * 2.0).collect();
                     assert_eq!(out, doubled);
                     let first = rows / 2;
-                    let some = &mut out[first * cols..];
+                    let some = MatrixMut::new(&mut out[first * cols..], cols);
                     matmul(l.some_rows(first..rows), r, some, Destination::Overwrite);
                     assert_eq!(out[first * cols..], expected[first * cols..]);
+                    for (number, block) in MatrixMut::new(out, cols)
+                        .by_columns(16)
+                        .into_iter()
+                        .enumerate()
+                    {
+                        let columns = number * 16..number * 16 + block.columns();
+                        matmul(l, r.some_columns(columns), block, Destination::Overwrite);
+                    }
+                    assert_eq!(out, expected);
                     assert!(framed.is_whole());
                 }
             }
@@ -215,10 +353,30 @@ mod tests {
     }
 
     #[test]
+    fn blocks_of_columns_are_apart() {
+        let mut values: Vec<usize> = (0..5 * 7).collect();
+        let mut floats: Vec<f32> = vec![0.0; values.len()];
+        let blocks = MatrixMut::new(&mut floats, 7).by_columns(3);
+        assert_eq!(blocks.len(), 3);
+        for (number, mut block) in blocks.into_iter().enumerate() {
+            assert_eq!((block.rows(), block.columns()), (5, [3, 3, 1][number]));
+            for row in 0..5 {
+                for (column, value) in block.row(row).iter_mut().enumerate() {
+                    *value += (row * 7 + number * 3 + column) as f32;
+                }
+            }
+        }
+        let found = floats.iter().map(|&value| value as usize);
+        assert!(found.eq(values.drain(..)));
+    }
+
+    #[test]
     #[should_panic(expected = "inner dimensions")]
     fn shapes_that_do_not_fit_are_refused() {
         let data = [0.0; 6];
         let (left, right) = (Matrix::new(&data, 2, 3), Matrix::new(&data, 2, 3));
-        matmul(left, right, &mut [0.0; 6], Destination::Overwrite);
+        let mut out = [0.0; 6];
+        let out = MatrixMut::new(&mut out, 3);
+        matmul(left, right, out, Destination::Overwrite);
     }
 }

@@ -36,6 +36,7 @@ pub mod chain;
 pub mod convolution;
 mod dense;
 mod dropout;
+mod frame;
 mod lanes;
 pub mod layer;
 pub mod loss;
@@ -91,24 +92,9 @@ fn sum_in_order(parts: &[Vec<f32>], sum: &mut [f32]) {
         });
 }
 
-/// The sum of each column of a row-major matrix.
-fn column_sums(matrix: &[f32], columns: usize) -> Vec<f32> {
-    let mut sums = vec![0.0; columns];
-    add_rows(&mut sums, matrix);
-    sums
-}
-
 vectorized! {
     fn add_vectorized(to: &mut [f32], from: &[f32]) {
         add(to, from);
-    }
-}
-
-vectorized! {
-    fn add_rows(sums: &mut [f32], matrix: &[f32]) {
-        for row in matrix.chunks_exact(sums.len()) {
-            add(sums, row);
-        }
     }
 }
 

@@ -18,9 +18,6 @@ pub(super) const AREA: usize = POINTS * POINTS;
 pub(super) const LINE: usize = 16;
 type Line = [f32; LINE];
 
-/// A square of lines, of values or points, in the first rows and columns.
-type Square = [[Line; POINTS]; POINTS];
-
 /// The point that a short square does without.
 const SPARE: usize = 3;
 
@@ -184,14 +181,15 @@ pub(super) fn points_by<'a>(values: &'a mut [f32], sizes: &Sizes, part: &Sizes) 
     stretches
 }
 
+/// Whether a square is short along rows and columns.
+pub(super) type Short = [bool; 2];
+
 /// Where a square lies in the matrices of the points.
 #[derive(Clone, Copy)]
 pub(super) struct Position {
-    /// Whether it is short along rows and columns.
-    short: [bool; 2],
-    at: [Option<usize>; AREA],
-    /// Values between there and the first of its channels.
-    offset: usize,
+    pub short: Short,
+    /// In the matrices of all points, of those without short rows, without short columns, and without either.
+    at: [usize; 4],
 }
 
 impl Position {
@@ -204,29 +202,17 @@ impl Position {
         whole: [usize; 2],
         each: usize,
     ) -> Self {
-        let short = from_fn(|axis| number[axis] >= whole[axis]);
-        let place = |spare: [bool; 2]| {
-            let size: [usize; 2] =
-                from_fn(|axis| if spare[axis] { whole[axis] } else { all[axis] });
-            let there = (0..2).all(|axis| number[axis] < size[axis]);
-            there.then(|| ((image * size[0] + number[0]) * size[1] + number[1]) * each)
+        let at = |rows: usize, columns: usize| {
+            ((image * rows + number[0]) * columns + number[1]) * each
         };
-        let places = [[false, false], [false, true], [true, false], [true, true]].map(place);
         Self {
-            short,
-            at: from_fn(|point| {
-                let spare = [point / POINTS == SPARE, point % POINTS == SPARE];
-                places[2 * usize::from(spare[0]) + usize::from(spare[1])]
-            }),
-            offset: 0,
-        }
-    }
-
-    /// The same square, `offset` values further in each matrix.
-    pub(super) fn further(self, offset: usize) -> Self {
-        Self {
-            offset: self.offset + offset,
-            ..self
+            short: from_fn(|axis| number[axis] >= whole[axis]),
+            at: [
+                at(all[0], all[1]),
+                at(whole[0], all[1]),
+                at(all[0], whole[1]),
+                at(whole[0], whole[1]),
+            ],
         }
     }
 
@@ -234,164 +220,164 @@ impl Position {
     pub(super) fn even(at: usize) -> Self {
         Self {
             short: [false; 2],
-            at: [Some(at); AREA],
-            offset: 0,
+            at: [at; 4],
         }
     }
-}
 
-/// Where the rows and columns of a square lie on a grid; those beyond its edges lie nowhere. A line lies at
-/// the sum of the two.
-pub(super) struct Place<const N: usize> {
-    pub rows: [Option<usize>; N],
-    pub columns: [Option<usize>; N],
-}
-
-impl<const N: usize> Place<N> {
-    /// The place of a square that begins at `first`, and whose rows and columns are this far apart.
-    pub(super) fn even([first, row, column]: [usize; 3]) -> Self {
+    /// The same square, `offset` values further in each matrix.
+    pub(super) fn further(self, offset: usize) -> Self {
         Self {
-            rows: from_fn(|index| Some(first + index * row)),
-            columns: from_fn(|index| Some(index * column)),
+            at: self.at.map(|at| at + offset),
+            ..self
         }
     }
 
     #[inline(always)]
-    fn line(&self, row: usize, column: usize) -> Option<usize> {
-        Some(self.rows[row]? + self.columns[column]?)
+    fn of(&self, row: usize, column: usize) -> usize {
+        self.at[usize::from(row == SPARE) + 2 * usize::from(column == SPARE)]
     }
 }
 
-/// From a grid to the points: `axis` times a square times the transpose of `axis`, for each of the channels
-/// of the square at `place`. What lies nowhere is 0.
+/// Where a square lies on a grid: its first value, and how far it is to the next row and column.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub first: usize,
+    pub row: usize,
+    pub column: usize,
+}
+
+impl Place {
+    #[inline(always)]
+    fn of(&self, row: usize, column: usize) -> usize {
+        self.first + row * self.row + column * self.column
+    }
+}
+
+/// From a grid to the points: `axis` times a square times the transpose of `axis`, for each of the channels of
+/// the square at `place`.
 #[inline(always)]
 pub(super) fn read<const N: usize>(
     axis: &Axis<POINTS, N>,
     grid: &[f32],
-    place: &Place<N>,
+    place: Place,
     channels: usize,
     points: &mut [&mut [f32]],
-    position: &Position,
+    position: Position,
 ) {
-    let mut square = [[[0.0; LINE]; POINTS]; POINTS];
+    let work = (grid, place, channels, points, position);
+    match position.short {
+        [false, false] => read_square(&axis.whole, &axis.whole, false, false, work),
+        [false, true] => read_square(&axis.whole, &axis.short, false, true, work),
+        [true, false] => read_square(&axis.short, &axis.whole, true, false, work),
+        [true, true] => read_square(&axis.short, &axis.short, true, true, work),
+    }
+}
+
+#[inline(always)]
+fn read_square<const N: usize>(
+    along_rows: &[[f32; N]; POINTS],
+    along_columns: &[[f32; N]; POINTS],
+    short_rows: bool,
+    short_columns: bool,
+    (grid, place, channels, points, position): (&[f32], Place, usize, &mut [&mut [f32]], Position),
+) {
     for channel in (0..channels).step_by(LINE) {
-        for (row, lines) in square.iter_mut().enumerate().take(N) {
-            for (column, line) in lines.iter_mut().enumerate().take(N) {
-                *line = [0.0; LINE];
-                if let Some(first) = place.line(row, column) {
-                    line.copy_from_slice(&grid[first + channel..first + channel + LINE]);
+        let mut half = [[[0.0; LINE]; N]; POINTS];
+        for column in 0..N {
+            let mut values = [[0.0; LINE]; N];
+            for (row, value) in values.iter_mut().enumerate() {
+                let first = place.of(row, column) + channel;
+                value.copy_from_slice(&grid[first..first + LINE]);
+            }
+            for (point, half) in half.iter_mut().enumerate() {
+                if !(short_rows && point == SPARE) {
+                    half[column] = product(&along_rows[point], &values);
                 }
             }
         }
-        transform(axis, position.short, &mut square);
-        let lines = square.as_flattened().iter().zip(&position.at);
-        for (values, (line, first)) in points.iter_mut().zip(lines) {
-            if let Some(first) = first {
-                let first = first + position.offset;
-                values[first + channel..first + channel + LINE].copy_from_slice(line);
+        for row in 0..POINTS {
+            for column in 0..POINTS {
+                if !(short_rows && row == SPARE || short_columns && column == SPARE) {
+                    let first = position.of(row, column) + channel;
+                    let to = &mut points[row * POINTS + column][first..first + LINE];
+                    to.copy_from_slice(&product(&along_columns[column], &half[row]));
+                }
             }
         }
     }
 }
 
-/// From the points to a grid, whose values at `place` are added to.
+/// From the points to a grid: `axis` times the points of a square times the transpose of `axis`. `add` tells
+/// whether the values at `place` are added to, or replaced.
 #[inline(always)]
-pub(super) fn add_back<const N: usize>(
+pub(super) fn write<const N: usize>(
     axis: &Axis<N, POINTS>,
     points: &[impl AsRef<[f32]>],
-    position: &Position,
+    position: Position,
     grid: &mut [f32],
-    place: &Place<N>,
+    place: Place,
     channels: usize,
+    add: bool,
 ) {
-    let mut square = [[[0.0; LINE]; POINTS]; POINTS];
+    let work = (points, position, grid, place, channels, add);
+    match position.short {
+        [false, false] => write_square(&axis.whole, &axis.whole, false, false, work),
+        [false, true] => write_square(&axis.whole, &axis.short, false, true, work),
+        [true, false] => write_square(&axis.short, &axis.whole, true, false, work),
+        [true, true] => write_square(&axis.short, &axis.short, true, true, work),
+    }
+}
+
+#[inline(always)]
+fn write_square<const N: usize>(
+    along_rows: &[[f32; POINTS]; N],
+    along_columns: &[[f32; POINTS]; N],
+    short_rows: bool,
+    short_columns: bool,
+    (points, position, grid, place, channels, add_to): (&[impl AsRef<[f32]>], Position, &mut [f32], Place, usize, bool),
+) {
     for channel in (0..channels).step_by(LINE) {
-        let lines = square.as_flattened_mut().iter_mut().zip(&position.at);
-        for (values, (line, first)) in points.iter().zip(lines) {
-            if let Some(first) = first {
-                let first = first + position.offset;
-                let values = values.as_ref();
-                line.copy_from_slice(&values[first + channel..first + channel + LINE]);
+        let mut half = [[[0.0; LINE]; POINTS]; N];
+        for column in 0..POINTS {
+            if short_columns && column == SPARE {
+                continue;
+            }
+            let mut values = [[0.0; LINE]; POINTS];
+            for (row, value) in values.iter_mut().enumerate() {
+                if !(short_rows && row == SPARE) {
+                    let first = position.of(row, column) + channel;
+                    let from = points[row * POINTS + column].as_ref();
+                    value.copy_from_slice(&from[first..first + LINE]);
+                }
+            }
+            for (half, factors) in half.iter_mut().zip(along_rows) {
+                half[column] = product(factors, &values);
             }
         }
-        transform(axis, position.short, &mut square);
-        for (row, lines) in square.iter().enumerate().take(N) {
-            for (column, line) in lines.iter().enumerate().take(N) {
-                if let Some(first) = place.line(row, column) {
-                    add(&mut grid[first + channel..first + channel + LINE], line);
+        for (row, half) in half.iter().enumerate() {
+            for (column, factors) in along_columns.iter().enumerate() {
+                let line = product(factors, half);
+                let first = place.of(row, column) + channel;
+                let to = &mut grid[first..first + LINE];
+                if add_to {
+                    add(to, &line);
+                } else {
+                    to.copy_from_slice(&line);
                 }
             }
         }
     }
 }
 
-/// Replaces `square` by `axis` times `square` times the transpose of `axis`, for each value of a line.
+/// The sum of lines times factors. The compiler knows the factors: what is multiplied by 0 or 1 costs nothing.
 #[inline(always)]
-fn transform<const M: usize, const N: usize>(
-    axis: &Axis<M, N>,
-    [short_rows, short_columns]: [bool; 2],
-    square: &mut Square,
-) {
-    let mut half: Square = [[[0.0; LINE]; POINTS]; POINTS];
-    if short_rows {
-        along_rows(&axis.short, square, &mut half);
-    } else {
-        along_rows(&axis.whole, square, &mut half);
-    }
-    if short_columns {
-        along_columns(&axis.short, &half, square);
-    } else {
-        along_columns(&axis.whole, &half, square);
-    }
-}
-
-/// `to = matrix * from`
-#[inline(always)]
-fn along_rows<const M: usize, const N: usize>(
-    matrix: &[[f32; N]; M],
-    from: &Square,
-    to: &mut Square,
-) {
-    for column in 0..N {
-        for lane in 0..LINE {
-            let mut values = [0.0; N];
-            for (value, lines) in values.iter_mut().zip(from) {
-                *value = lines[column][lane];
-            }
-            for (lines, factors) in to.iter_mut().zip(matrix) {
-                lines[column][lane] = product(factors, &values);
-            }
-        }
-    }
-}
-
-/// `to = from * matrixᵀ`
-#[inline(always)]
-fn along_columns<const M: usize, const N: usize>(
-    matrix: &[[f32; N]; M],
-    from: &Square,
-    to: &mut Square,
-) {
-    for (to, from) in to.iter_mut().zip(from).take(M) {
-        for lane in 0..LINE {
-            let mut values = [0.0; N];
-            for (value, line) in values.iter_mut().zip(from) {
-                *value = line[lane];
-            }
-            for (line, factors) in to.iter_mut().zip(matrix) {
-                line[lane] = product(factors, &values);
-            }
-        }
-    }
-}
-
-/// The compiler knows the matrices: what is multiplied by 0 or 1 costs nothing.
-#[inline(always)]
-fn product<const N: usize>(factors: &[f32; N], values: &[f32; N]) -> f32 {
-    let mut sum = -0.0;
-    for (factor, value) in factors.iter().zip(values) {
+fn product<const N: usize>(factors: &[f32; N], lines: &[Line; N]) -> Line {
+    let mut sum = [-0.0; LINE];
+    for (factor, line) in factors.iter().zip(lines) {
         if *factor != 0.0 {
-            sum += factor * value;
+            for (sum, value) in sum.iter_mut().zip(line) {
+                *sum += factor * value;
+            }
         }
     }
     sum

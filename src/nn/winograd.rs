@@ -11,15 +11,15 @@
 
 use super::buffers::Buffers;
 use super::convolution::{Geometry, Grid};
-use super::matmul::{Destination, Matrix, matmul};
+use super::matmul::{Destination, Matrix, MatrixMut, matmul};
+use super::frame::Frame;
 use super::points::{
-    AREA, INPUTS, LINE, POINTS, Place, Position, Sizes, add_back, coefficients, matrices, points,
-    points_by, read, room, sizes, taps, times,
+    AREA, INPUTS, LINE, POINTS, Place, Position, Sizes, coefficients, matrices, points, points_by,
+    read, room, sizes, taps, times, write,
 };
-use super::transpose::transpose;
+use super::transpose::{transpose, turn};
 use super::with_scratch;
 use rayon::prelude::*;
-use std::array::from_fn;
 
 /// Rows of weights that a thread handles at a time.
 const ROWS: usize = 16;
@@ -34,14 +34,6 @@ pub(super) struct Tiling {
     tiles: [usize; 2],
     /// How many of them are whole; the last may be short.
     whole: [usize; 2],
-}
-
-/// A tile of an image: its row and column there.
-#[derive(Debug, Clone, Copy)]
-struct Tile {
-    image: usize,
-    row: usize,
-    column: usize,
 }
 
 impl Tiling {
@@ -95,93 +87,117 @@ impl Tiling {
         sizes(self.tiles, self.whole, self.columns(grid))
     }
 
-    /// The tiles of some images, and where they are in `V` or `M`.
-    fn tiles(self, grid: Grid, images: usize) -> impl Iterator<Item = (Tile, Position)> {
+    /// The tiles of an image, by row and column; and where they are in `V` or `M`.
+    fn tiles(self, grid: Grid, image: usize) -> impl Iterator<Item = ([usize; 2], Position)> {
         let [rows, columns] = self.tiles;
         let each = self.columns(grid);
-        (0..images * rows * columns).map(move |number| {
-            let tile = Tile {
-                image: number / (rows * columns),
-                row: number / columns % rows,
-                column: number % columns,
-            };
-            let place = [tile.row, tile.column];
-            let position = Position::new(tile.image, place, self.tiles, self.whole, each);
+        (0..rows * columns).map(move |number| {
+            let tile = [number / columns, number % columns];
+            let position = Position::new(image, tile, self.tiles, self.whole, each);
             (tile, position)
         })
     }
 
-    /// Where the tiles of some images lie on their large grids, phase by phase: the order of a row of `V`.
-    fn large_places(self, images: usize) -> impl Iterator<Item = (Place<POINTS>, Position)> {
+    /// Outputs of a tile along one axis.
+    fn side(&self) -> usize {
+        POINTS + 1 - self.taps
+    }
+
+    /// A grid within what its tiles reach.
+    fn frame(&self, grid: Grid) -> Frame {
         let Geometry {
-            large: [rows, columns, channels],
+            large,
+            small,
             stride,
             pad,
             ..
         } = self.geometry;
-        let side = POINTS + 1 - self.taps;
-        let on_grid = move |tile: usize, index: usize, phase: usize, pad: usize, size: usize| {
-            let place = ((tile * side + index) * stride + phase).wrapping_sub(pad);
-            (place < size).then_some(place)
-        };
-        let tiles = self.tiles(Grid::Large, images);
-        tiles.flat_map(move |(tile, position)| {
+        match grid {
+            Grid::Large => Frame {
+                grid: large,
+                before: pad,
+                size: self.tiles.map(|tiles| ((tiles - 1) * self.side() + POINTS) * stride),
+            },
+            Grid::Small => Frame {
+                grid: small,
+                before: [0, 0],
+                size: self.tiles.map(|tiles| tiles * self.side()),
+            },
+        }
+    }
+
+    /// Values of scratch that [`Tiling::read`] and [`Tiling::write`] need.
+    pub(super) fn frame_len(&self, grid: Grid) -> usize {
+        self.frame(grid).len()
+    }
+
+    /// Where the tiles of an image lie in the frame of its large grid, phase by phase: the order of a row of `V`.
+    fn large_places(self, image: usize) -> impl Iterator<Item = (Place, Position)> {
+        let Geometry {
+            large: [_, _, channels],
+            stride,
+            ..
+        } = self.geometry;
+        let row_len = self.frame(Grid::Large).row_len();
+        let tiles = self.tiles(Grid::Large, image);
+        tiles.flat_map(move |([row, column], position)| {
             (0..stride * stride).map(move |phase| {
+                let [row, column] = [(row, phase / stride), (column, phase % stride)]
+                    .map(|(tile, phase)| tile * self.side() * stride + phase);
                 let place = Place {
-                    rows: from_fn(|index| {
-                        let row = on_grid(tile.row, index, phase / stride, pad[0], rows)?;
-                        Some((tile.image * rows + row) * columns * channels)
-                    }),
-                    columns: from_fn(|index| {
-                        let column = on_grid(tile.column, index, phase % stride, pad[1], columns)?;
-                        Some(column * channels)
-                    }),
+                    first: row * row_len + column * channels,
+                    row: stride * row_len,
+                    column: stride * channels,
                 };
                 (place, position.further(phase * channels))
             })
         })
     }
 
-    /// Where the tiles of some images lie on their small grids.
-    fn small_places<const N: usize>(
-        self,
-        images: usize,
-    ) -> impl Iterator<Item = (Place<N>, Position)> {
-        let [rows, columns, channels] = self.geometry.small;
-        self.tiles(Grid::Small, images)
-            .map(move |(tile, position)| {
-                let place = Place {
-                    rows: from_fn(|index| {
-                        let row = tile.row * N + index;
-                        (row < rows).then_some((tile.image * rows + row) * columns * channels)
-                    }),
-                    columns: from_fn(|index| {
-                        let column = tile.column * N + index;
-                        (column < columns).then_some(column * channels)
-                    }),
-                };
-                (place, position)
-            })
+    /// Where the tiles of an image lie in the frame of its small grid.
+    fn small_places(self, image: usize) -> impl Iterator<Item = (Place, Position)> {
+        let row_len = self.frame(Grid::Small).row_len();
+        let (side, channels) = (self.side(), self.small_columns());
+        let tiles = self.tiles(Grid::Small, image);
+        tiles.map(move |([row, column], position)| {
+            let place = Place {
+                first: row * side * row_len + column * side * channels,
+                row: row_len,
+                column: channels,
+            };
+            (place, position)
+        })
     }
 
-    /// Grids to the points: large ones to `V`, small ones to `M`.
-    pub(super) fn read(&self, grid: Grid, from: &[f32], to: &mut [&mut [f32]]) {
-        match (grid, self.taps) {
-            (Grid::Large, _) => read_large(self, from, to),
-            (Grid::Small, 2) => read_small::<4>(self, from, to),
-            (Grid::Small, 3) => read_small::<3>(self, from, to),
-            (Grid::Small, _) => read_small::<2>(self, from, to),
+    /// Grids to the points: large ones to `V`, small ones to `M`. `framed` is scratch.
+    pub(super) fn read(&self, grid: Grid, from: &[f32], to: &mut [&mut [f32]], framed: &mut [f32]) {
+        let frame = self.frame(grid);
+        let framed = &mut framed[..frame.len()];
+        let images = from.chunks_exact(self.geometry.len(grid)).enumerate();
+        for (image, from) in images {
+            frame.put(from, framed);
+            match (grid, self.taps) {
+                (Grid::Large, _) => read_large(*self, image, framed, to),
+                (Grid::Small, 2) => read_small::<4>(*self, image, framed, to),
+                (Grid::Small, 3) => read_small::<3>(*self, image, framed, to),
+                (Grid::Small, _) => read_small::<2>(*self, image, framed, to),
+            }
         }
     }
 
     /// The transpose of [`Tiling::read`].
-    pub(super) fn write(&self, grid: Grid, from: &[&mut [f32]], to: &mut [f32]) {
-        to.fill(0.0);
-        match (grid, self.taps) {
-            (Grid::Large, _) => add_large(self, from, to),
-            (Grid::Small, 2) => add_small::<4>(self, from, to),
-            (Grid::Small, 3) => add_small::<3>(self, from, to),
-            (Grid::Small, _) => add_small::<2>(self, from, to),
+    pub(super) fn write(&self, grid: Grid, from: &[&mut [f32]], to: &mut [f32], framed: &mut [f32]) {
+        let frame = self.frame(grid);
+        let framed = &mut framed[..frame.len()];
+        let images = to.chunks_exact_mut(self.geometry.len(grid)).enumerate();
+        for (image, to) in images {
+            match (grid, self.taps) {
+                (Grid::Large, _) => write_large(*self, image, from, framed),
+                (Grid::Small, 2) => write_small::<4>(*self, image, from, framed),
+                (Grid::Small, 3) => write_small::<3>(*self, image, from, framed),
+                (Grid::Small, _) => write_small::<2>(*self, image, from, framed),
+            }
+            frame.take(framed, to);
         }
     }
 
@@ -201,7 +217,7 @@ impl Tiling {
         for ((from, weights), to) in from.iter().zip(weights).zip(to) {
             let from = Matrix::new(from, from.len() / inner, inner);
             let weights = Matrix::new(weights, inner, columns);
-            matmul(from, weights, to, Destination::Overwrite);
+            matmul(from, weights, MatrixMut::new(to, columns), Destination::Overwrite);
         }
     }
 
@@ -210,15 +226,23 @@ impl Tiling {
     pub(super) fn weights(&self, target: Grid, torch: &[f32], buffers: &Buffers) -> Vec<f32> {
         let channels = self.geometry.large[2];
         let area = self.geometry.kernel * self.geometry.kernel;
-        let phases = self.phases();
+        let (phases, small) = (self.phases(), self.small_columns());
         // A row has one phase: of one large channel and all small ones, or the other way round.
-        let (row_len, next) = match target {
-            Grid::Small => (self.small_columns(), channels * area),
-            Grid::Large => (channels, area),
+        let row_len = match target {
+            Grid::Small => small,
+            Grid::Large => channels,
         };
-        let phase_and_first = |row: usize| match target {
-            Grid::Small => (row / channels, row % channels * area),
-            Grid::Large => (row % phases, row / phases * channels * area),
+        let phase_and_weights = |row: usize| match target {
+            Grid::Small => {
+                let first = row % channels * area;
+                let torch = Matrix::new(torch, small, channels * area);
+                (row / channels, torch.some_columns(first..first + area))
+            }
+            Grid::Large => {
+                let first = row / phases * channels;
+                let torch = Matrix::new(torch, small * channels, area);
+                (row % phases, torch.some_rows(first..first + channels))
+            }
         };
         let sizes = self.weight_sizes();
         let mut to = buffers.take(room(&sizes));
@@ -227,9 +251,9 @@ impl Tiling {
         blocks.for_each(|(block, mut points)| {
             with_scratch(area * row_len, |weights| {
                 for row in 0..points[0].len() / row_len {
-                    let (phase, first) = phase_and_first(block * ROWS + row);
+                    let (phase, torch) = phase_and_weights(block * ROWS + row);
                     if row == 0 || target == Grid::Small || phase == 0 {
-                        transpose(&torch[first..], next, row_len, weights);
+                        transpose(torch, MatrixMut::new(weights, row_len));
                     }
                     self.read_weights(weights, phase, row, &mut points);
                 }
@@ -249,12 +273,14 @@ impl Tiling {
         }
     }
 
-    /// Where a phase's first tap lies, and how far it is to the next row and column of taps, in weights with
-    /// `each` values a tap.
-    fn tap_places(&self, phase: usize, each: usize) -> [usize; 3] {
+    /// Where a phase's taps lie in weights with `each` values a tap.
+    fn tap_places(&self, phase: usize, each: usize) -> Place {
         let Geometry { kernel, stride, .. } = self.geometry;
-        let first = phase / stride * kernel + phase % stride;
-        [first, stride * kernel, stride].map(|taps| taps * each)
+        Place {
+            first: (phase / stride * kernel + phase % stride) * each,
+            row: stride * kernel * each,
+            column: stride * each,
+        }
     }
 
     /// The gradient `Vᵀ M` of `U`, as that of the weights in PyTorch's order.
@@ -283,6 +309,7 @@ impl Tiling {
                 let tiles = large.len() / rows;
                 let large = Matrix::new(large, tiles, rows).transposed();
                 let small = Matrix::new(small, tiles, columns);
+                let gradient = MatrixMut::new(gradient, columns);
                 matmul(large, small, gradient, Destination::Overwrite);
             });
         self.torch_gradient(&gradient, torch, buffers);
@@ -310,7 +337,7 @@ impl Tiling {
                         let row = phase * channels + channel;
                         self.add_weights(&points, row, phase, weights);
                     }
-                    transpose(weights, columns, area, to);
+                    turn(weights, area, to);
                 });
             });
         for (column, to) in torch.chunks_exact_mut(channels * area).enumerate() {
@@ -335,44 +362,50 @@ impl Tiling {
 }
 
 vectorized! {
-    fn read_large(tiling: &Tiling, large: &[f32], to: &mut [&mut [f32]]) {
+    fn read_large(tiling: Tiling, image: usize, framed: &[f32], to: &mut [&mut [f32]]) {
         let channels = tiling.geometry.large[2];
-        let places = tiling.large_places(large.len() / tiling.geometry.len(Grid::Large));
-        for (place, position) in places {
-            read(&INPUTS, large, &place, channels, to, &position);
+        for (place, position) in tiling.large_places(image) {
+            read(&INPUTS, framed, place, channels, to, position);
         }
     }
 }
 
 vectorized! {
-    fn add_large(tiling: &Tiling, from: &[&mut [f32]], large: &mut [f32]) {
+    fn write_large(tiling: Tiling, image: usize, from: &[&mut [f32]], framed: &mut [f32]) {
         let channels = tiling.geometry.large[2];
-        let places = tiling.large_places(large.len() / tiling.geometry.len(Grid::Large));
-        for (place, position) in places {
+        framed.fill(0.0);
+        for (place, position) in tiling.large_places(image) {
             let axis = const { &INPUTS.transposed() };
-            add_back(axis, from, &position, large, &place, channels);
+            // Tiles overlap here.
+            write(axis, from, position, framed, place, channels, true);
         }
     }
 }
 
 vectorized! {
-    fn read_small<const N: usize>(tiling: &Tiling, small: &[f32], to: &mut [&mut [f32]]) {
-        let channels = tiling.small_columns();
-        let places = tiling.small_places::<N>(small.len() / tiling.geometry.len(Grid::Small));
-        for (place, position) in places {
-            let axis = const { &coefficients::<N>() };
-            read(axis, small, &place, channels, to, &position);
+    fn read_small<const N: usize>(
+        tiling: Tiling,
+        image: usize,
+        framed: &[f32],
+        to: &mut [&mut [f32]],
+    ) {
+        let axis = const { &coefficients::<N>() };
+        for (place, position) in tiling.small_places(image) {
+            read(axis, framed, place, tiling.small_columns(), to, position);
         }
     }
 }
 
 vectorized! {
-    fn add_small<const N: usize>(tiling: &Tiling, from: &[&mut [f32]], small: &mut [f32]) {
-        let channels = tiling.small_columns();
-        let places = tiling.small_places::<N>(small.len() / tiling.geometry.len(Grid::Small));
-        for (place, position) in places {
-            let axis = const { &coefficients::<N>().transposed() };
-            add_back(axis, from, &position, small, &place, channels);
+    fn write_small<const N: usize>(
+        tiling: Tiling,
+        image: usize,
+        from: &[&mut [f32]],
+        framed: &mut [f32],
+    ) {
+        let axis = const { &coefficients::<N>().transposed() };
+        for (place, position) in tiling.small_places(image) {
+            write(axis, from, position, framed, place, tiling.small_columns(), false);
         }
     }
 }
@@ -380,13 +413,13 @@ vectorized! {
 vectorized! {
     fn read_taps<const N: usize>(
         from: &[f32],
-        place: [usize; 3],
+        place: Place,
         position: usize,
         channels: usize,
         to: &mut [&mut [f32]],
     ) {
-        let (place, position) = (Place::<N>::even(place), Position::even(position));
-        read(const { &taps::<N>() }, from, &place, channels, to, &position);
+        let position = Position::even(position);
+        read(const { &taps::<N>() }, from, place, channels, to, position);
     }
 }
 
@@ -396,11 +429,11 @@ vectorized! {
         position: usize,
         channels: usize,
         to: &mut [f32],
-        place: [usize; 3],
+        place: Place,
     ) {
-        let (place, position) = (Place::<N>::even(place), Position::even(position));
         let axis = const { &taps::<N>().transposed() };
-        add_back(axis, from, &position, to, &place, channels);
+        let position = Position::even(position);
+        write(axis, from, position, to, place, channels, true);
     }
 }
 
