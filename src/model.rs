@@ -4,12 +4,12 @@ use crate::architecture::{Architecture, LayerPlan, StagePlan};
 use crate::config::Config;
 use crate::data::PIXELS;
 use crate::nn::chain::{Chain, Stage};
+use crate::nn::gradient::Gradients;
 use crate::nn::layer::{Layer, Parameter};
 use crate::nn::reparameterise::reparameterise;
 use crate::nn::{Kernels, all_finite, loss};
 use crate::rng::{Purpose, stream};
 use crate::{Error, Result};
-use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
 use rand::Rng;
 use std::collections::HashMap;
@@ -239,8 +239,8 @@ impl Vae {
     }
 
     /// The gradients of `loss` by the parameters.
-    pub fn gradients(&self, loss: &Tensor) -> Result<GradStore> {
-        let mut gradients = loss.backward()?;
+    pub fn gradients(&self, loss: &Tensor) -> Result<Gradients> {
+        let mut gradients = Gradients::new(loss.backward()?);
         if self.kernels == Kernels::Fused {
             for chain in [&self.encoder, &self.decoder] {
                 chain.collect_gradients(&mut gradients);

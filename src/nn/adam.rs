@@ -1,7 +1,9 @@
 //! Adam, with moments that have names and can be saved.
 
+use super::gradient::{Gradient, Gradients, Product};
+use super::matmul::MatrixMut;
 use super::{BLOCK, Kernels, with_values, with_values_mut};
-use candle_core::{Result, Tensor, Var, backprop::GradStore};
+use candle_core::{Result, Tensor, Var};
 use rayon::prelude::*;
 
 /// Adam's constants (Kingma and Ba, 2015), but for the learning rate.
@@ -58,7 +60,7 @@ impl Adam {
 
     /// Moves the parameters against their gradients. `step` counts from 1: it corrects the moments'
     /// start at zero. A parameter without a gradient stays as it is.
-    pub fn step(&self, gradients: &GradStore, learning_rate: f64, step: u64) -> Result<()> {
+    pub fn step(&self, gradients: &Gradients, learning_rate: f64, step: u64) -> Result<()> {
         let Constants {
             beta1,
             beta2,
@@ -71,15 +73,15 @@ impl Adam {
             step_size: learning_rate / (1.0 - beta1.powf(step as f64)),
             second_correction: 1.0 - beta2.powf(step as f64),
         };
-        for slot in &self.slots {
-            if let Some(gradient) = gradients.get(&slot.parameter) {
-                match self.kernels {
-                    Kernels::Fused => rates.fused(slot, gradient)?,
-                    Kernels::Candle => rates.with_candle(slot, gradient)?,
-                }
-            }
-        }
-        Ok(())
+        let move_one = |slot: &Slot| match (self.kernels, gradients.of(&slot.parameter)) {
+            (_, None) => Ok(()),
+            (Kernels::Fused, Some(gradient)) => rates.fused(slot, &gradient),
+            (Kernels::Candle, Some(_)) => match gradients.get(&slot.parameter)? {
+                Some(values) => rates.with_candle(slot, &values),
+                None => Ok(()),
+            },
+        };
+        self.slots.par_iter().with_max_len(1).try_for_each(move_one)
     }
 }
 
@@ -93,16 +95,34 @@ struct Rates {
 
 impl Rates {
     /// One pass over parameter, moments and gradient.
-    fn fused(&self, slot: &Slot, gradient: &Tensor) -> Result<()> {
-        let gradient = gradient.contiguous()?;
-        with_values(&gradient, |gradient| {
-            with_values_mut(&slot.first_moment, |first| {
-                with_values_mut(&slot.second_moment, |second| {
-                    with_values_mut(&slot.parameter, |parameter| {
-                        self.fused_slices(parameter, first, second, gradient);
+    fn fused(&self, slot: &Slot, gradient: &Gradient) -> Result<()> {
+        with_values_mut(&slot.first_moment, |first| {
+            with_values_mut(&slot.second_moment, |second| {
+                with_values_mut(&slot.parameter, |weights| match gradient {
+                    Gradient::Values(gradient) => with_values(&gradient.contiguous()?, |gradient| {
+                        self.fused_slices(weights, first, second, gradient);
                         Ok(())
-                    })
+                    }),
+                    Gradient::Product(product) => {
+                        let columns = slot.parameter.dim(1)?;
+                        let matrices = [weights, first, second];
+                        self.fused_product(matrices.map(|m| MatrixMut::new(m, columns)), product)
+                    }
                 })
+            })
+        })
+    }
+
+    /// Each block of the gradient is used while it is in cache.
+    fn fused_product(&self, matrices: [MatrixMut; 3], product: &Product) -> Result<()> {
+        let [weights, first, second] = matrices.map(|matrix| matrix.by_blocks(Product::BLOCK));
+        let blocks = weights.into_par_iter().zip(first).zip(second).with_max_len(1);
+        blocks.try_for_each(|(((place, mut weights), (_, mut first)), (_, mut second))| {
+            product.with_block(place, |mut gradient| {
+                for row in 0..gradient.rows() {
+                    let (m, v) = (first.row(row), second.row(row));
+                    fused_block(self, weights.row(row), m, v, gradient.row(row));
+                }
             })
         })
     }

@@ -3,11 +3,11 @@
 //! candle's own `backward` zeroes and adds every gradient between two operations, so on the CPU a whole
 //! encoder or decoder is one of them: what lies between its layers never leaves this module.
 
-use super::buffers::Buffers;
+use super::buffers::{Buffer, Buffers};
 use super::dropout::Mask;
+use super::gradient::{Gradients, Input};
 use super::layer::{Layer, Map};
 use super::{Kernels, dense, lanes, values, with_values};
-use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -147,12 +147,13 @@ impl Chain {
         }
     }
 
-    /// Puts the gradients that the last backward pass of the fused operation left in the parameters where
-    /// candle's operations would have put them.
-    pub fn collect_gradients(&self, gradients: &mut GradStore) {
+    /// Takes the gradients that the last backward pass of the fused operation left with the parameters.
+    pub fn collect_gradients(&self, gradients: &mut Gradients) {
         for layer in self.layers() {
             for parameter in [&layer.weight, &layer.bias] {
-                gradients.insert(&parameter.value, parameter.gradient.clone());
+                if let Some(gradient) = parameter.take_gradient() {
+                    gradients.insert(&parameter.value, gradient);
+                }
             }
         }
     }
@@ -207,11 +208,11 @@ struct Pass {
 /// What the backward pass needs of a stage.
 pub(super) struct Kept {
     /// Of all stages but the last, whose output candle keeps.
-    pub output: Vec<f32>,
+    pub output: Buffer,
     /// What dropout dropped of it.
     pub mask: Option<Mask>,
     /// What the stage read, at the points of its tiles, if it is a tiled convolution.
-    pub points: Option<Vec<f32>>,
+    pub points: Option<Buffer>,
 }
 
 /// A run of stages, and what its backward pass needs.
@@ -250,25 +251,28 @@ impl Pass {
                 None => lanes::forward(&stages[run], input, images, kept, training, buffers)?,
             }
         }
-        let output = all_kept
-            .last_mut()
-            .map(|last| std::mem::take(&mut last.output));
+        let output = all_kept.last_mut().map(|last| {
+            let output = std::mem::replace(&mut last.output, buffers.take(0));
+            output.into_vec()
+        });
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = all_kept;
         Ok(output.unwrap_or_default())
     }
 
-    /// The chain rule from the last stage to the first; the gradient of the input, if it is wanted.
+    /// The chain rule from the last stage to the first; the gradient of the input, if it is wanted. Leaves in
+    /// `dense` the dense stages and the gradients of what they sum up.
     fn run_back(
         &self,
         input: &[f32],
         output: &[f32],
-        mut gradient: Vec<f32>,
+        all_kept: &[Kept],
+        mut gradient: Buffer,
         input_gradient: bool,
-    ) -> Result<Option<Vec<f32>>> {
+        dense: &mut Vec<(usize, Buffer)>,
+    ) -> Result<Option<Buffer>> {
         let Links {
             stages, buffers, ..
         } = &*self.links;
-        let all_kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let images = input.len() / stages[0].inputs();
         let mut outputs: Vec<&[f32]> = all_kept.iter().map(|kept| &*kept.output).collect();
         if let Some(last) = outputs.last_mut() {
@@ -278,7 +282,7 @@ impl Pass {
             let wanted = run.start > 0 || input_gradient;
             let inputs = stages[run.start].inputs();
             let mut next = buffers.take(if wanted { images * inputs } else { 0 });
-            let to = wanted.then_some(next.as_mut_slice());
+            let to = wanted.then_some(&mut next[..]);
             let back = Back {
                 stages: &stages[run.clone()],
                 images,
@@ -291,24 +295,17 @@ impl Pass {
                 buffers,
             };
             match stages[run.start].dense() {
-                Some(layers) => dense::backward(layers, &back, &mut gradient, to)?,
-                None => lanes::backward(&back, &mut gradient, to)?,
+                Some(layers) => {
+                    dense::backward(layers, &back, &mut gradient, to)?;
+                    dense.push((run.start, std::mem::replace(&mut gradient, next)));
+                }
+                None => {
+                    lanes::backward(&back, &mut gradient, to)?;
+                    gradient = next;
+                }
             }
-            buffers.give(std::mem::replace(&mut gradient, next));
         }
         Ok(input_gradient.then_some(gradient))
-    }
-}
-
-impl Drop for Pass {
-    fn drop(&mut self) {
-        let kept = self.kept.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for Kept { output, points, .. } in kept.drain(..) {
-            self.links.buffers.give(output);
-            points
-                .into_iter()
-                .for_each(|points| self.links.buffers.give(points));
-        }
     }
 }
 
@@ -346,10 +343,30 @@ impl CustomOp2 for Pass {
             copy.copy_from_slice(values);
             Ok(copy)
         })?;
+        let mut kept = std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
+        let images = input.dim(0)?;
+        let mut dense = Vec::new();
         let input_gradient = with_values(input, |i| {
-            with_values(output, |o| self.run_back(i, o, gradient, input.track_op()))
+            with_values(output, |o| {
+                self.run_back(i, o, &kept, gradient, input.track_op(), &mut dense)
+            })
         })?;
-        let to_tensor = |values| Tensor::from_vec(values, input.shape(), input.device());
+        for (number, gradient) in dense {
+            // Nobody else reads any more what a dense stage read.
+            let input = match number {
+                0 => Input::First(input.clone()),
+                number => {
+                    let nothing = self.links.buffers.take(0);
+                    Input::Between(std::mem::replace(&mut kept[number - 1].output, nothing))
+                }
+            };
+            if let Some(layers) = self.links.stages[number].dense() {
+                dense::put_products(layers, gradient, input, images);
+            }
+        }
+        let to_tensor = |values: Buffer| {
+            Tensor::from_vec(values.into_vec(), input.shape(), input.device())
+        };
         Ok((input_gradient.map(to_tensor).transpose()?, None))
     }
 }

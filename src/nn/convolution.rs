@@ -16,6 +16,7 @@
 //! Pixels are stored with their channels last, so that a row of the kernel is one contiguous copy. The
 //! functions work on a few whole images, and cut them into chunks whose patches stay in a core's cache.
 
+use super::buffers::{Buffer, Buffers};
 use super::frame::Frame;
 use super::matmul::{Destination, Matrix, MatrixMut, matmul};
 use super::transpose::{turn_on_all_threads, turn};
@@ -65,10 +66,16 @@ impl Geometry {
     }
 
     /// The weights, from PyTorch's order to that of the products that give the `target` grid.
-    pub(super) fn weights(&self, target: Grid, torch: &[f32]) -> Vec<f32> {
+    pub(super) fn weights(&self, target: Grid, torch: &[f32], buffers: &Buffers) -> Buffer {
+        let mut patch = buffers.take(torch.len());
+        self.patch_order(torch, &mut patch);
         match target {
-            Grid::Large => self.patch_order(torch),
-            Grid::Small => self.transposed_patch_order(torch),
+            Grid::Large => patch,
+            Grid::Small => {
+                let mut transposed = buffers.take(torch.len());
+                turn_on_all_threads(&patch, self.small[2], &mut transposed);
+                transposed
+            }
         }
     }
 
@@ -78,23 +85,13 @@ impl Geometry {
 
     /// The weights as the matrix `W`: from PyTorch's order (small channel, large channel, row, column)
     /// to (small channel, row, column, large channel), the order of a patch.
-    fn patch_order(&self, torch: &[f32]) -> Vec<f32> {
+    fn patch_order(&self, torch: &[f32], patch: &mut [f32]) {
         let (channels, area) = (self.large[2], self.kernel * self.kernel);
-        let mut patch = vec![0.0; torch.len()];
         patch
             .par_chunks_mut(channels * area)
             .zip(torch.par_chunks(channels * area))
             .with_min_len(BLOCK / (channels * area))
             .for_each(|(to, from)| turn(from, channels, to));
-        patch
-    }
-
-    /// The matrix `Wᵀ`.
-    fn transposed_patch_order(&self, torch: &[f32]) -> Vec<f32> {
-        let mut transposed = vec![0.0; torch.len()];
-        let patch = self.patch_order(torch);
-        turn_on_all_threads(&patch, self.small[2], &mut transposed);
-        transposed
     }
 
     /// From the order of `Wᵀ` to PyTorch's.

@@ -4,23 +4,25 @@
 //! images, so weights are read as they lie: for the outputs along their rows, for the gradients of the inputs
 //! across their columns. What the products want otherwise is done to the images.
 
-use super::buffers::Buffers;
+use super::buffers::{Buffer, Buffers};
 use super::chain::{Back, Kept};
+use super::gradient::{Gradient, Input, Product};
 use super::layer::Layer;
 use super::matmul::{Destination, Matrix, MatrixMut, matmul};
 use super::transpose::{transpose, turn_on_all_threads};
-use super::{BLOCK, sum_in_order, with_scratch, with_values, with_values_mut};
+use super::{BLOCK, sum_in_order, with_scratch, with_values};
 use candle_core::Result;
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::Arc;
 
-/// Rows of a product that are computed at a time: a multiple of what the products' innermost loop handles, and
-/// so few that their right side is not copied first.
-const ROWS: usize = 48;
-/// Columns likewise.
-const COLUMNS: usize = 128;
+/// Rows of the outputs that a thread computes at a time: a multiple of what the innermost loop of a product
+/// handles.
+const ROWS: usize = 24;
+/// Rows and columns of the inputs' gradients likewise. With more rows, weights would be copied first.
+const IMAGES_AND_INPUTS: [usize; 2] = [36, 64];
 /// Multiplications that are worth a thread.
-const MULTIPLICATIONS: usize = 1 << 19;
+const MULTIPLICATIONS: usize = 1 << 21;
 
 /// `output = activation(input weightᵀ + bias)`, and dropout. Layers beside each other read the same input,
 /// and write an image's outputs one after the other.
@@ -55,13 +57,13 @@ pub(super) fn forward(
     if let Some(mask) = &kept.mask {
         mask.apply_on_all_threads(&mut kept.output);
     }
-    buffers.give(columns);
     Ok(())
 }
 
 /// `output = activation(inputᵀ weightᵀ + bias)`: `input` has a column an image.
 fn layer_forward(layer: &Layer, weight: Matrix, bias: &[f32], input: Matrix, output: MatrixMut) {
-    let (images, rows) = (input.columns(), at_least(ROWS, input));
+    let images = input.columns();
+    let rows = times_enough(ROWS, input.rows() * images);
     let blocks = output.by_columns(rows).into_par_iter().enumerate();
     blocks.with_max_len(1).for_each(|(block, mut output)| {
         let part = block * rows..block * rows + output.columns();
@@ -77,28 +79,19 @@ fn layer_forward(layer: &Layer, weight: Matrix, bias: &[f32], input: Matrix, out
     });
 }
 
-/// Fills the gradients of the parameters and, if it is wanted, of the input. `gradient` is that of the
-/// output; it does not survive.
+/// Finds the gradient of the biases and, if it is wanted, fills that of the input. `gradient` is that of the
+/// output; what it becomes, [`put_products`] wants.
 pub(super) fn backward(
     layers: &[Layer],
     back: &Back,
     gradient: &mut [f32],
     input_gradient: Option<&mut [f32]>,
 ) -> Result<()> {
-    let inputs = back.input.len() / back.images;
     let mut biases = vec![0.0; gradient.len() / back.images];
     sum_in_order(&start_back(layers, back, gradient), &mut biases);
-    let input = Matrix::new(back.input, back.images, inputs);
     let gradient = Matrix::new(gradient, back.images, biases.len());
     for (layer, part) in beside(layers) {
-        with_values_mut(&layer.bias.gradient, |to| {
-            to.copy_from_slice(&biases[part.clone()]);
-            Ok(())
-        })?;
-        with_values_mut(&layer.weight.gradient, |to| {
-            weight_gradient(gradient.some_columns(part.clone()), input, to);
-            Ok(())
-        })?;
+        layer.bias.put_values(biases[part].to_vec())?;
     }
     match input_gradient {
         Some(to) => back_to_input(layers, gradient, to),
@@ -106,16 +99,17 @@ pub(super) fn backward(
     }
 }
 
-/// `gradientᵀ input`
-fn weight_gradient(gradient: Matrix, input: Matrix, to: &mut [f32]) {
-    let (inputs, rows) = (input.columns(), at_least(ROWS, input));
-    let blocks = to.par_chunks_mut(rows * inputs).enumerate();
-    blocks.with_max_len(1).for_each(|(block, to)| {
-        let part = block * rows..block * rows + to.len() / inputs;
-        let gradient = gradient.some_columns(part).transposed();
-        let to = MatrixMut::new(to, inputs);
-        matmul(gradient, input, to, Destination::Overwrite);
-    });
+/// Leaves `gradientᵀ input` with the weights.
+pub(super) fn put_products(layers: &[Layer], gradient: Buffer, input: Input, images: usize) {
+    let (gradient, input) = (Arc::new(gradient), Arc::new(input));
+    for (layer, outputs) in beside(layers) {
+        layer.weight.put_gradient(Gradient::Product(Product {
+            gradient: gradient.clone(),
+            outputs,
+            input: input.clone(),
+            images,
+        }));
+    }
 }
 
 /// `gradient weight`, added over the layers.
@@ -129,16 +123,13 @@ fn back_to_input(layers: &[Layer], gradient: Matrix, to: &mut [f32]) -> Result<(
         with_values(&layer.weight.value, |weight| {
             let weight = Matrix::new(weight, part.len(), inputs);
             let gradient = gradient.some_columns(part);
-            let columns = at_least(COLUMNS, gradient);
-            let blocks = MatrixMut::new(to, inputs).by_columns(columns);
-            let blocks = blocks.into_par_iter().enumerate().with_max_len(1);
-            blocks.for_each(|(block, to)| {
-                let part = block * columns..block * columns + to.columns();
-                let weight = weight.some_columns(part);
-                to.by_rows(ROWS).enumerate().for_each(|(block, to)| {
-                    let images = block * ROWS..block * ROWS + to.rows();
-                    matmul(gradient.some_rows(images), weight, to, destination);
-                });
+            let [rows, columns] = IMAGES_AND_INPUTS;
+            let columns = times_enough(columns, rows * gradient.columns());
+            let blocks = MatrixMut::new(to, inputs).by_blocks([rows, columns]);
+            let blocks = blocks.into_par_iter().with_max_len(1);
+            blocks.for_each(|([rows, columns], to)| {
+                let (gradient, weight) = (gradient.some_rows(rows), weight.some_columns(columns));
+                matmul(gradient, weight, to, destination);
             });
             Ok(())
         })?;
@@ -146,10 +137,9 @@ fn back_to_input(layers: &[Layer], gradient: Matrix, to: &mut [f32]) -> Result<(
     Ok(())
 }
 
-/// Rows or columns of a product by `factor` that a thread computes at a time: `least`, or more where those
-/// hold too few multiplications.
-fn at_least(least: usize, factor: Matrix) -> usize {
-    least.max(MULTIPLICATIONS / (factor.rows() * factor.columns()))
+/// So many times `few` rows or columns that they are worth a thread, if each takes `multiplications`.
+fn times_enough(few: usize, multiplications: usize) -> usize {
+    (MULTIPLICATIONS / multiplications).next_multiple_of(few).max(few)
 }
 
 /// The chain rule through dropout and activation; the gradient of the biases, in parts.

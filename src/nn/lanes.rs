@@ -4,14 +4,14 @@
 //! group through all of the stages, so that what one leaves is still in cache for the next. What groups
 //! sum is added in their order. So the results do not depend on the threads.
 
-use super::buffers::Buffers;
+use super::buffers::{Buffer, Buffers};
 use super::chain::{Back, Kept, Stage};
 use super::convolution::{Geometry, Grid};
 use super::layer::{Layer, Map};
 use super::points::{Points, Sizes, points, points_by, room, times};
 use super::transpose::turn;
 use super::winograd::Tiling;
-use super::{sum_in_order, with_scratch, with_values, with_values_mut};
+use super::{sum_in_order, with_scratch, with_values};
 use candle_core::{Result, bail};
 use rayon::prelude::*;
 
@@ -38,7 +38,7 @@ struct Convolution<'a> {
     /// The grid that the layer writes.
     output: Grid,
     tiling: Option<Tiling>,
-    weight: Vec<f32>,
+    weight: Buffer,
     bias: Vec<f32>,
 }
 
@@ -64,7 +64,7 @@ impl<'a> Work<'a> {
             let target = target(input, output);
             let weight = |weight: &[f32]| match tiling {
                 Some(tiling) => tiling.weights(target, weight, buffers),
-                None => geometry.weights(target, weight),
+                None => geometry.weights(target, weight, buffers),
             };
             Ok(Self::Convolution(Box::new(Convolution {
                 layer,
@@ -89,13 +89,6 @@ impl<'a> Work<'a> {
             Stage::Unflatten([rows, columns, channels]) => {
                 Ok(Self::Transpose(*channels, rows * columns))
             }
-        }
-    }
-
-    /// Gives its weights' place back.
-    fn give(self, buffers: &Buffers) {
-        if let Self::Convolution(c) = self {
-            buffers.give(c.weight);
         }
     }
 
@@ -239,24 +232,22 @@ impl Convolution<'_> {
         images: usize,
         buffers: &Buffers,
     ) -> Result<()> {
-        with_values_mut(&self.layer.bias.gradient, |to| {
-            sum_in_order(&biases, to);
-            Ok(())
-        })?;
-        with_values_mut(&self.layer.weight.gradient, |to| {
-            if let (Some(tiling), Some((input, gradient))) = (self.tiling, points) {
-                let (large, small) = match self.input {
-                    Grid::Large => (input, gradient),
-                    Grid::Small => (gradient, input),
-                };
-                tiling.weight_gradient(images, large, small, to, buffers);
-            } else {
-                let mut sum = vec![0.0; to.len()];
-                sum_in_order(&weights, &mut sum);
-                self.geometry.torch_order(&sum, to);
-            }
-            Ok(())
-        })
+        let mut bias = vec![0.0; self.bias.len()];
+        sum_in_order(&biases, &mut bias);
+        self.layer.bias.put_values(bias)?;
+        let mut weight = vec![0.0; self.layer.weight.value.elem_count()];
+        if let (Some(tiling), Some((input, gradient))) = (self.tiling, points) {
+            let (large, small) = match self.input {
+                Grid::Large => (input, gradient),
+                Grid::Small => (gradient, input),
+            };
+            tiling.weight_gradient(images, large, small, &mut weight, buffers);
+        } else {
+            let mut sum = buffers.take(weight.len());
+            sum_in_order(&weights, &mut sum);
+            self.geometry.torch_order(&sum, &mut weight);
+        }
+        self.layer.weight.put_values(weight)
     }
 }
 
@@ -327,7 +318,6 @@ pub(super) fn forward(
             input = output;
         }
     });
-    works.into_iter().for_each(|work| work.give(buffers));
     Ok(())
 }
 
@@ -396,10 +386,6 @@ pub(super) fn backward(
             convolution.put_gradients(parts, points, images, buffers)?;
         }
     }
-    for points in gradient_points.into_iter().flatten() {
-        buffers.give(points);
-    }
-    works.into_iter().for_each(|work| work.give(buffers));
     Ok(())
 }
 
@@ -431,7 +417,7 @@ fn backward_lane(
     let images = lane_images(back.images).min(back.images - first);
     let part = |len: usize| first * len..(first + images) * len;
     let mut gradients: Vec<_> = works.iter().map(|_| None).collect();
-    let mut between: Option<Vec<f32>> = None;
+    let mut between: Option<Buffer> = None;
     for (position, stage) in back.stages.iter().enumerate().rev() {
         let input = match position {
             0 => back.input,
@@ -442,7 +428,7 @@ fn backward_lane(
         let mut next = (position > 0).then(|| back.buffers.take(images * stage.inputs()));
         let gradient = between.as_deref_mut().unwrap_or(&mut *lane.gradient);
         let to = match &mut next {
-            Some(next) => Some(next.as_mut_slice()),
+            Some(next) => Some(&mut next[..]),
             None => lane.input_gradient.take(),
         };
         let mask = back.kept[position].mask.as_ref();
@@ -452,9 +438,7 @@ fn backward_lane(
         let output = (output, mask.map_or(1.0, |mask| mask.scale));
         let points = lane.points[position].take();
         gradients[position] = works[position].run_back(input, output, gradient, to, points);
-        if let Some(done) = std::mem::replace(&mut between, next) {
-            back.buffers.give(done);
-        }
+        between = next;
     }
     gradients
 }

@@ -4,7 +4,9 @@
 
 use super::activation::Activation;
 use super::convolution::{Geometry, Grid};
+use super::gradient::Gradient;
 use candle_core::{Result, Tensor, Var};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The linear map of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,13 +120,13 @@ impl Map {
     }
 }
 
-/// What is learnt: values, and where the CPU's backward pass puts their gradient.
+/// What is learnt: values, and where the backward pass of the fused operations leaves their gradient.
 #[derive(Debug, Clone)]
 pub struct Parameter {
     /// The weights or biases.
     pub value: Var,
-    /// Of the same shape; it is overwritten by each backward pass on the CPU.
-    pub gradient: Tensor,
+    /// The one of the last backward pass, until it is taken.
+    gradient: Arc<Mutex<Option<Gradient>>>,
 }
 
 impl Parameter {
@@ -132,8 +134,24 @@ impl Parameter {
     pub fn new(values: &Tensor) -> Result<Self> {
         Ok(Self {
             value: Var::from_tensor(values)?,
-            gradient: values.zeros_like()?,
+            gradient: Arc::default(),
         })
+    }
+
+    pub(super) fn put_gradient(&self, gradient: Gradient) {
+        *self.gradient.lock().unwrap_or_else(PoisonError::into_inner) = Some(gradient);
+    }
+
+    /// Leaves values as the gradient.
+    pub(super) fn put_values(&self, values: Vec<f32>) -> Result<()> {
+        let values = Tensor::from_vec(values, self.value.shape(), self.value.device())?;
+        self.put_gradient(Gradient::Values(values));
+        Ok(())
+    }
+
+    pub(super) fn take_gradient(&self) -> Option<Gradient> {
+        let mut gradient = self.gradient.lock().unwrap_or_else(PoisonError::into_inner);
+        gradient.take()
     }
 }
 

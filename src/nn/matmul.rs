@@ -173,6 +173,20 @@ impl<'a> MatrixMut<'a> {
         blocks
     }
 
+    /// The matrix in blocks of `height` rows and `width` columns, column by column, each with the rows and
+    /// columns that it has; the last may have fewer.
+    pub fn by_blocks(self, [height, width]: [usize; 2]) -> Vec<([Range<usize>; 2], Self)> {
+        let blocks = self.by_columns(width).into_iter().enumerate();
+        let blocks = blocks.flat_map(|(number, block)| {
+            let columns = number * width..number * width + block.cols;
+            block.by_rows(height).enumerate().map(move |(number, block)| {
+                let rows = number * height..number * height + block.rows;
+                ([rows, columns.clone()], block)
+            })
+        });
+        blocks.collect()
+    }
+
     /// The matrix in blocks of `height` rows; the last may have fewer.
     pub fn by_rows(self, height: usize) -> impl Iterator<Item = Self> {
         (0..self.rows).step_by(height).map(move |first| Self {

@@ -37,6 +37,7 @@ pub mod convolution;
 mod dense;
 mod dropout;
 mod frame;
+pub mod gradient;
 mod lanes;
 pub mod layer;
 pub mod loss;

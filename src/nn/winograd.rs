@@ -9,7 +9,7 @@
 //! of [`super::convolution`] are `M = V U`, `V = M Uᵀ` and the gradient `Vᵀ M`, and each way back from the
 //! points is the transpose of the way there.
 
-use super::buffers::Buffers;
+use super::buffers::{Buffer, Buffers};
 use super::convolution::{Geometry, Grid};
 use super::matmul::{Destination, Matrix, MatrixMut, matmul};
 use super::frame::Frame;
@@ -17,7 +17,7 @@ use super::points::{
     AREA, INPUTS, LINE, POINTS, Place, Position, Sizes, coefficients, matrices, points, points_by,
     read, room, sizes, taps, times, write,
 };
-use super::transpose::{transpose, turn};
+use super::transpose::transpose;
 use super::with_scratch;
 use rayon::prelude::*;
 
@@ -223,7 +223,7 @@ impl Tiling {
 
     /// The weights, from PyTorch's order to the points: `U` for the products that give small grids, `Uᵀ`
     /// for those that give large ones.
-    pub(super) fn weights(&self, target: Grid, torch: &[f32], buffers: &Buffers) -> Vec<f32> {
+    pub(super) fn weights(&self, target: Grid, torch: &[f32], buffers: &Buffers) -> Buffer {
         let channels = self.geometry.large[2];
         let area = self.geometry.kernel * self.geometry.kernel;
         let (phases, small) = (self.phases(), self.small_columns());
@@ -312,12 +312,11 @@ impl Tiling {
                 let gradient = MatrixMut::new(gradient, columns);
                 matmul(large, small, gradient, Destination::Overwrite);
             });
-        self.torch_gradient(&gradient, torch, buffers);
-        buffers.give(gradient);
+        self.torch_gradient(&gradient, torch);
     }
 
     /// The transpose of what [`Tiling::weights`] does for small grids.
-    fn torch_gradient(&self, from: &[f32], torch: &mut [f32], buffers: &Buffers) {
+    fn torch_gradient(&self, from: &[f32], torch: &mut [f32]) {
         let Geometry {
             kernel,
             large: [_, _, channels],
@@ -325,28 +324,18 @@ impl Tiling {
         } = self.geometry;
         let (area, columns) = (kernel * kernel, self.small_columns());
         let points: Vec<_> = matrices(from, &self.weight_sizes()).collect();
-        // First by large channel, so that threads write apart.
-        let mut by_channel = buffers.take(torch.len());
-        by_channel
-            .par_chunks_mut(area * columns)
-            .enumerate()
-            .for_each(|(channel, to)| {
-                with_scratch(area * columns, |weights| {
-                    weights.fill(0.0);
-                    for phase in 0..self.phases() {
-                        let row = phase * channels + channel;
-                        self.add_weights(&points, row, phase, weights);
-                    }
-                    turn(weights, area, to);
-                });
+        let by_channel = MatrixMut::new(torch, channels * area).by_columns(area);
+        let by_channel = by_channel.into_par_iter().enumerate();
+        by_channel.for_each(|(channel, to)| {
+            with_scratch(area * columns, |weights| {
+                weights.fill(0.0);
+                for phase in 0..self.phases() {
+                    let row = phase * channels + channel;
+                    self.add_weights(&points, row, phase, weights);
+                }
+                transpose(Matrix::new(weights, area, columns), to);
             });
-        for (column, to) in torch.chunks_exact_mut(channels * area).enumerate() {
-            let from = by_channel[column * area..].chunks(columns * area);
-            for (to, from) in to.chunks_exact_mut(area).zip(from) {
-                to.copy_from_slice(&from[..area]);
-            }
-        }
-        buffers.give(by_channel);
+        });
     }
 
     /// The transpose of [`Tiling::read_weights`].
