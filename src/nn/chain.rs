@@ -7,6 +7,7 @@ use super::buffers::{Buffer, Buffers};
 use super::dropout::Mask;
 use super::gradient::{Gradients, Input};
 use super::layer::{Layer, Map};
+use super::work::Work;
 use super::{Kernels, dense, lanes, values, with_values};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use std::ops::Range;
@@ -213,9 +214,11 @@ pub(super) struct Kept {
     pub mask: Option<Mask>,
     /// What the stage read, at the points of its tiles, if it is a tiled convolution.
     pub points: Option<Buffer>,
+    /// The stage as it ran, if it works image by image.
+    pub work: Option<Work>,
 }
 
-/// A run of stages, and what its backward pass needs.
+/// Stages, and what their backward pass needs.
 pub(super) struct Back<'a> {
     pub stages: &'a [Stage],
     pub images: usize,
@@ -239,6 +242,7 @@ impl Pass {
                 output: buffers.take(len),
                 mask: self.links.mask(self.mode, position, len),
                 points: None,
+                work: None,
             }
         };
         let training = self.mode != Mode::Inference;
@@ -265,47 +269,77 @@ impl Pass {
         &self,
         input: &[f32],
         output: &[f32],
-        all_kept: &[Kept],
-        mut gradient: Buffer,
+        kept: &[Kept],
+        gradient: Buffer,
         input_gradient: bool,
         dense: &mut Vec<(usize, Buffer)>,
     ) -> Result<Option<Buffer>> {
         let Links {
             stages, buffers, ..
         } = &*self.links;
-        let images = input.len() / stages[0].inputs();
-        let mut outputs: Vec<&[f32]> = all_kept.iter().map(|kept| &*kept.output).collect();
+        let mut outputs: Vec<&[f32]> = kept.iter().map(|kept| &*kept.output).collect();
         if let Some(last) = outputs.last_mut() {
             *last = output;
         }
-        for run in runs(stages).into_iter().rev() {
-            let wanted = run.start > 0 || input_gradient;
-            let inputs = stages[run.start].inputs();
-            let mut next = buffers.take(if wanted { images * inputs } else { 0 });
-            let to = wanted.then_some(&mut next[..]);
-            let back = Back {
-                stages: &stages[run.clone()],
-                images,
-                input: match run.start {
-                    0 => input,
-                    start => outputs[start - 1],
-                },
-                outputs: &outputs[run.clone()],
-                kept: &all_kept[run.clone()],
-                buffers,
-            };
-            match stages[run.start].dense() {
-                Some(layers) => {
-                    dense::backward(layers, &back, &mut gradient, to)?;
-                    dense.push((run.start, std::mem::replace(&mut gradient, next)));
-                }
-                None => {
-                    lanes::backward(&back, &mut gradient, to)?;
-                    gradient = next;
-                }
+        let back = Back {
+            stages,
+            images: input.len() / stages[0].inputs(),
+            input,
+            outputs: &outputs,
+            kept,
+            buffers,
+        };
+        back.through(&runs(stages), gradient, input_gradient, dense)
+    }
+}
+
+impl Back<'_> {
+    /// The chain rule through `runs`, from the last to the first.
+    fn through(
+        &self,
+        runs: &[Range<usize>],
+        mut gradient: Buffer,
+        input_gradient: bool,
+        dense: &mut Vec<(usize, Buffer)>,
+    ) -> Result<Option<Buffer>> {
+        let Some((run, before)) = runs.split_last() else {
+            return Ok(input_gradient.then_some(gradient));
+        };
+        let wanted = input_gradient || !before.is_empty();
+        let back = self.of(run);
+        let inputs = back.stages[0].inputs();
+        let mut next = self.buffers.take(if wanted { self.images * inputs } else { 0 });
+        let to = wanted.then_some(&mut next[..]);
+        match back.stages[0].dense() {
+            Some(layers) => {
+                dense::backward(layers, &back, &mut gradient, to)?;
+                dense.push((run.start, gradient));
+                self.through(before, next, input_gradient, dense)
+            }
+            None => {
+                let found = lanes::backward(&back, &mut gradient, to)?;
+                // What nobody waits for gives a thread something to do where the others have too little.
+                let (input_gradient, put) = rayon::join(
+                    || self.through(before, next, input_gradient, dense),
+                    || lanes::put_gradients(&back, found),
+                );
+                put.and(input_gradient)
             }
         }
-        Ok(input_gradient.then_some(gradient))
+    }
+
+    /// The same for some of the stages.
+    fn of(&self, run: &Range<usize>) -> Self {
+        Self {
+            stages: &self.stages[run.clone()],
+            input: match run.start {
+                0 => self.input,
+                start => self.outputs[start - 1],
+            },
+            outputs: &self.outputs[run.clone()],
+            kept: &self.kept[run.clone()],
+            ..*self
+        }
     }
 }
 

@@ -247,7 +247,7 @@ impl Geometry {
         &self,
         large: &[f32],
         small: &[f32],
-        mut gather: Option<(&[f32], &mut [f32])>,
+        mut gather: Option<(&mut [f32], &[f32])>,
     ) -> Vec<f32> {
         let mut gradient = vec![0.0; self.patch_len() * self.small[2]];
         self.in_chunks(large.len() / self.len(Grid::Large), |framed, patches, chunks| {
@@ -258,7 +258,7 @@ impl Geometry {
                 let places = self.places(&small[values.clone()]);
                 let to = MatrixMut::new(&mut gradient, self.small[2]);
                 matmul(patches.transposed(), places, to, Destination::Add);
-                if let Some((weight, new_small)) = &mut gather {
+                if let Some((new_small, weight)) = &mut gather {
                     let weight = Matrix::new(weight, self.patch_len(), self.small[2]);
                     let to = MatrixMut::new(&mut new_small[values], self.small[2]);
                     matmul(patches, weight, to, Destination::Overwrite);

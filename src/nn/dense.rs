@@ -9,6 +9,7 @@ use super::chain::{Back, Kept};
 use super::gradient::{Gradient, Input, Product};
 use super::layer::Layer;
 use super::matmul::{Destination, Matrix, MatrixMut, matmul};
+use super::parallel::for_each;
 use super::transpose::{transpose, turn_on_all_threads};
 use super::{BLOCK, sum_in_order, with_scratch, with_values};
 use candle_core::Result;
@@ -19,8 +20,12 @@ use std::sync::Arc;
 /// Rows of the outputs that a thread computes at a time: a multiple of what the innermost loop of a product
 /// handles.
 const ROWS: usize = 24;
-/// Rows and columns of the inputs' gradients likewise. With more rows, weights would be copied first.
-const IMAGES_AND_INPUTS: [usize; 2] = [36, 64];
+/// Images of the inputs' gradients that are computed at a time. With more, weights would be copied first.
+const IMAGES: usize = 36;
+/// Outputs that are added up at a time: their weights stay in cache from images to images.
+const OUTPUTS: usize = 256;
+/// Inputs that a thread computes at a time, at least and at most.
+const INPUTS: [usize; 2] = [64, 256];
 /// Multiplications that are worth a thread.
 const MULTIPLICATIONS: usize = 1 << 21;
 
@@ -64,8 +69,8 @@ pub(super) fn forward(
 fn layer_forward(layer: &Layer, weight: Matrix, bias: &[f32], input: Matrix, output: MatrixMut) {
     let images = input.columns();
     let rows = times_enough(ROWS, input.rows() * images);
-    let blocks = output.by_columns(rows).into_par_iter().enumerate();
-    blocks.with_max_len(1).for_each(|(block, mut output)| {
+    let blocks = output.by_columns(rows).into_iter().enumerate();
+    for_each(blocks, |(block, mut output)| {
         let part = block * rows..block * rows + output.columns();
         with_scratch(part.len() * images, |scratch| {
             let weight = weight.some_rows(part.clone());
@@ -123,18 +128,32 @@ fn back_to_input(layers: &[Layer], gradient: Matrix, to: &mut [f32]) -> Result<(
         with_values(&layer.weight.value, |weight| {
             let weight = Matrix::new(weight, part.len(), inputs);
             let gradient = gradient.some_columns(part);
-            let [rows, columns] = IMAGES_AND_INPUTS;
-            let columns = times_enough(columns, rows * gradient.columns());
-            let blocks = MatrixMut::new(to, inputs).by_blocks([rows, columns]);
-            let blocks = blocks.into_par_iter().with_max_len(1);
-            blocks.for_each(|([rows, columns], to)| {
-                let (gradient, weight) = (gradient.some_rows(rows), weight.some_columns(columns));
-                matmul(gradient, weight, to, destination);
+            let [least, most] = INPUTS;
+            let width = inputs.div_ceil(rayon::current_num_threads());
+            let width = width.next_multiple_of(least).min(most);
+            let blocks = MatrixMut::new(to, inputs).by_columns(width);
+            for_each(blocks.into_iter().enumerate(), |(number, to)| {
+                let columns = number * width..number * width + to.columns();
+                add_products(gradient, weight.some_columns(columns), to, destination);
             });
             Ok(())
         })?;
     }
     Ok(())
+}
+
+/// `gradient weight`, some outputs after the other.
+fn add_products(gradient: Matrix, weight: Matrix, mut to: MatrixMut, destination: Destination) {
+    for first in (0..weight.rows()).step_by(OUTPUTS) {
+        let destination = if first > 0 { Destination::Add } else { destination };
+        let outputs = first..weight.rows().min(first + OUTPUTS);
+        let weight = weight.some_rows(outputs.clone());
+        for (number, to) in to.reborrow().by_rows(IMAGES).enumerate() {
+            let images = number * IMAGES..number * IMAGES + to.rows();
+            let gradient = gradient.some_rows(images).some_columns(outputs.clone());
+            matmul(gradient, weight, to, destination);
+        }
+    }
 }
 
 /// So many times `few` rows or columns that they are worth a thread, if each takes `multiplications`.

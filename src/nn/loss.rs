@@ -1,8 +1,11 @@
 //! The two terms of the loss, one number an image each.
 
-use super::{BLOCK, Kernels, values, with_values};
+use super::{Kernels, values, with_values};
 use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
+
+/// Pairs of values that are not worth a thread.
+const FEW: usize = 64 * 1024;
 
 /// The sum over pixels of (reconstruction - image)², for each image.
 ///
@@ -55,7 +58,7 @@ fn sum_rows(
     let (images, columns) = left_layout.shape().dims2()?;
     let left = values(left, left_layout)?.par_chunks_exact(columns);
     let right = values(right, right_layout)?.par_chunks_exact(columns);
-    let rows = left.zip(right).with_min_len(BLOCK / columns);
+    let rows = left.zip(right).with_min_len(FEW / columns);
     let sums = rows.map(|(left, right)| {
         let mut sums = [0.0; SUMS];
         for (left, right) in left.chunks(SUMS).zip(right.chunks(SUMS)) {
@@ -88,7 +91,7 @@ fn row_gradient(
                 .par_chunks_exact_mut(columns)
                 .zip(rows)
                 .zip(&gradient)
-                .with_min_len(BLOCK / columns)
+                .with_min_len(FEW / columns)
                 .for_each(|((slopes, (left, right)), gradient)| {
                     for (to, (&l, &r)) in slopes.iter_mut().zip(left.iter().zip(right)) {
                         *to = slope(l, r) * gradient;

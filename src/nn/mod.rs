@@ -42,10 +42,12 @@ mod lanes;
 pub mod layer;
 pub mod loss;
 pub mod matmul;
+mod parallel;
 mod points;
 pub mod reparameterise;
 mod transpose;
 mod winograd;
+mod work;
 
 use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Storage, Tensor, bail};
 use rayon::prelude::*;

@@ -13,13 +13,13 @@ use super::buffers::{Buffer, Buffers};
 use super::convolution::{Geometry, Grid};
 use super::matmul::{Destination, Matrix, MatrixMut, matmul};
 use super::frame::Frame;
+use super::parallel::for_each;
 use super::points::{
     AREA, INPUTS, LINE, POINTS, Place, Position, Sizes, coefficients, matrices, points, points_by,
     read, room, sizes, taps, times, write,
 };
 use super::transpose::transpose;
 use super::with_scratch;
-use rayon::prelude::*;
 
 /// Rows of weights that a thread handles at a time.
 const ROWS: usize = 16;
@@ -127,8 +127,9 @@ impl Tiling {
     }
 
     /// Values of scratch that [`Tiling::read`] and [`Tiling::write`] need.
-    pub(super) fn frame_len(&self, grid: Grid) -> usize {
-        self.frame(grid).len()
+    pub(super) fn framed_len(&self) -> usize {
+        let [large, small] = [Grid::Large, Grid::Small].map(|grid| self.frame(grid).len());
+        large.max(small)
     }
 
     /// Where the tiles of an image lie in the frame of its large grid, phase by phase: the order of a row of `V`.
@@ -247,8 +248,8 @@ impl Tiling {
         let sizes = self.weight_sizes();
         let mut to = buffers.take(room(&sizes));
         let blocks = points_by(&mut to, &sizes, &[ROWS * row_len; AREA]);
-        let blocks = blocks.into_par_iter().enumerate();
-        blocks.for_each(|(block, mut points)| {
+        let blocks = blocks.into_iter().enumerate();
+        for_each(blocks, |(block, mut points)| {
             with_scratch(area * row_len, |weights| {
                 for row in 0..points[0].len() / row_len {
                     let (phase, torch) = phase_and_weights(block * ROWS + row);
@@ -298,20 +299,14 @@ impl Tiling {
         let grid_sizes = |grid| times(&self.sizes(grid), images);
         let (large_sizes, small_sizes) = (grid_sizes(Grid::Large), grid_sizes(Grid::Small));
         let grids = matrices(large, &large_sizes).zip(matrices(small, &small_sizes));
-        let products: Vec<_> = points(&mut gradient, &sizes)
-            .into_iter()
-            .zip(grids)
-            .collect();
-        products
-            .into_par_iter()
-            .with_max_len(1)
-            .for_each(|(gradient, (large, small))| {
-                let tiles = large.len() / rows;
-                let large = Matrix::new(large, tiles, rows).transposed();
-                let small = Matrix::new(small, tiles, columns);
-                let gradient = MatrixMut::new(gradient, columns);
-                matmul(large, small, gradient, Destination::Overwrite);
-            });
+        let products = points(&mut gradient, &sizes).into_iter().zip(grids);
+        for_each(products, |(gradient, (large, small))| {
+            let tiles = large.len() / rows;
+            let large = Matrix::new(large, tiles, rows).transposed();
+            let small = Matrix::new(small, tiles, columns);
+            let gradient = MatrixMut::new(gradient, columns);
+            matmul(large, small, gradient, Destination::Overwrite);
+        });
         self.torch_gradient(&gradient, torch);
     }
 
@@ -325,8 +320,8 @@ impl Tiling {
         let (area, columns) = (kernel * kernel, self.small_columns());
         let points: Vec<_> = matrices(from, &self.weight_sizes()).collect();
         let by_channel = MatrixMut::new(torch, channels * area).by_columns(area);
-        let by_channel = by_channel.into_par_iter().enumerate();
-        by_channel.for_each(|(channel, to)| {
+        let by_channel = by_channel.into_iter().enumerate();
+        for_each(by_channel, |(channel, to)| {
             with_scratch(area * columns, |weights| {
                 weights.fill(0.0);
                 for phase in 0..self.phases() {

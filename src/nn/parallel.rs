@@ -1,0 +1,50 @@
+//! Loops on all threads.
+
+use rayon::Yield;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Looks for work that a waiting thread takes before it lets others have its core.
+const LOOKS: usize = 100;
+
+/// Calls `work` with each task, on all threads of the pool.
+///
+/// Unlike in rayon's own loops, the calling thread does not go to sleep before the last task is done: the loops
+/// of a step are so short that it takes longer to wake one.
+pub(super) fn for_each<T: Send>(tasks: impl IntoIterator<Item = T>, work: impl Fn(T) + Sync) {
+    let mut tasks: Vec<T> = tasks.into_iter().collect();
+    if rayon::current_num_threads() == 1 || tasks.len() == 1 {
+        return tasks.into_iter().for_each(work);
+    }
+    let left = AtomicUsize::new(tasks.len());
+    rayon::in_place_scope(|scope| {
+        // This thread takes the last of its tasks first, the others the first.
+        tasks.reverse();
+        for task in tasks {
+            let (work, done) = (&work, Done(&left));
+            scope.spawn(move |_| {
+                let _done = done;
+                work(task);
+            });
+        }
+        let mut looks = 0;
+        while left.load(Ordering::Acquire) > 0 {
+            if rayon::yield_now() == Some(Yield::Executed) {
+                looks = 0;
+            } else if looks < LOOKS {
+                looks += 1;
+                std::hint::spin_loop();
+            } else {
+                std::thread::yield_now();
+            }
+        }
+    });
+}
+
+/// A task that counts as done when this is dropped, however it ends.
+struct Done<'a>(&'a AtomicUsize);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+}
