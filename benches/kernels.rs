@@ -10,6 +10,7 @@ use vae::model::Mode;
 use vae::nn::Kernels;
 use vae::nn::adam::{Adam, Constants};
 use vae::nn::chain::{Chain, Stage};
+use vae::nn::gradient::Gradients;
 use vae::nn::layer::{Layer, Parameter};
 use vae::nn::loss;
 use vae::rng::{Purpose, normal};
@@ -123,7 +124,7 @@ fn adam(bencher: Bencher, kernels: &Kernels) {
         epsilon: 1e-8,
     };
     let weight = Var::from_tensor(&noise(&[1000, 1000])).unwrap();
-    let gradients = weight.sum_all().unwrap().backward().unwrap();
+    let gradients = Gradients::new(weight.sum_all().unwrap().backward().unwrap());
     let adam = Adam::new(constants, vec![weight], *kernels).unwrap();
     bencher.bench_local(|| adam.step(&gradients, 1e-3, 1).unwrap());
 }

@@ -19,7 +19,7 @@ use vae::data::{Dataset, PIXELS, Split};
 use vae::model::{Mode, Vae};
 use vae::nn::Kernels;
 use vae::nn::layer::Map;
-use vae::nn::matmul::{Destination, Matrix, matmul};
+use vae::nn::matmul::{Destination, Matrix, MatrixMut, matmul};
 use vae::rng::{Purpose, normal};
 use vae::train::Trainer;
 
@@ -150,7 +150,7 @@ fn gemm_peak(bencher: Bencher, threads: usize) {
                 let blocks = out.par_chunks_mut(ROWS * SIDE).enumerate();
                 blocks.for_each(|(block, out)| {
                     let a = a.some_rows(block * ROWS..(block + 1) * ROWS);
-                    matmul(a, b, out, Destination::Overwrite);
+                    matmul(a, b, MatrixMut::new(out, SIDE), Destination::Overwrite);
                 });
             });
         });

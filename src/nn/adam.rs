@@ -99,10 +99,12 @@ impl Rates {
         with_values_mut(&slot.first_moment, |first| {
             with_values_mut(&slot.second_moment, |second| {
                 with_values_mut(&slot.parameter, |weights| match gradient {
-                    Gradient::Values(gradient) => with_values(&gradient.contiguous()?, |gradient| {
-                        self.fused_slices(weights, first, second, gradient);
-                        Ok(())
-                    }),
+                    Gradient::Values(gradient) => {
+                        with_values(&gradient.contiguous()?, |gradient| {
+                            self.fused_slices(weights, first, second, gradient);
+                            Ok(())
+                        })
+                    }
                     Gradient::Product(product) => {
                         let columns = slot.parameter.dim(1)?;
                         let matrices = [weights, first, second];
@@ -116,15 +118,21 @@ impl Rates {
     /// Each block of the gradient is used while it is in cache.
     fn fused_product(&self, matrices: [MatrixMut; 3], product: &Product) -> Result<()> {
         let [weights, first, second] = matrices.map(|matrix| matrix.by_blocks(Product::BLOCK));
-        let blocks = weights.into_par_iter().zip(first).zip(second).with_max_len(1);
-        blocks.try_for_each(|(((place, mut weights), (_, mut first)), (_, mut second))| {
-            product.with_block(place, |mut gradient| {
-                for row in 0..gradient.rows() {
-                    let (m, v) = (first.row(row), second.row(row));
-                    fused_block(self, weights.row(row), m, v, gradient.row(row));
-                }
-            })
-        })
+        let blocks = weights
+            .into_par_iter()
+            .zip(first)
+            .zip(second)
+            .with_max_len(1);
+        blocks.try_for_each(
+            |(((place, mut weights), (_, mut first)), (_, mut second))| {
+                product.with_block(place, |mut gradient| {
+                    for row in 0..gradient.rows() {
+                        let (m, v) = (first.row(row), second.row(row));
+                        fused_block(self, weights.row(row), m, v, gradient.row(row));
+                    }
+                })
+            },
+        )
     }
 
     fn fused_slices(&self, weights: &mut [f32], m: &mut [f32], v: &mut [f32], gradient: &[f32]) {

@@ -308,7 +308,9 @@ impl Back<'_> {
         let wanted = input_gradient || !before.is_empty();
         let back = self.of(run);
         let inputs = back.stages[0].inputs();
-        let mut next = self.buffers.take(if wanted { self.images * inputs } else { 0 });
+        let mut next = self
+            .buffers
+            .take(if wanted { self.images * inputs } else { 0 });
         let to = wanted.then_some(&mut next[..]);
         match back.stages[0].dense() {
             Some(layers) => {
@@ -377,7 +379,8 @@ impl CustomOp2 for Pass {
             copy.copy_from_slice(values);
             Ok(copy)
         })?;
-        let mut kept = std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut kept =
+            std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
         let images = input.dim(0)?;
         let mut dense = Vec::new();
         let input_gradient = with_values(input, |i| {
@@ -398,9 +401,8 @@ impl CustomOp2 for Pass {
                 dense::put_products(layers, gradient, input, images);
             }
         }
-        let to_tensor = |values: Buffer| {
-            Tensor::from_vec(values.into_vec(), input.shape(), input.device())
-        };
+        let to_tensor =
+            |values: Buffer| Tensor::from_vec(values.into_vec(), input.shape(), input.device());
         Ok((input_gradient.map(to_tensor).transpose()?, None))
     }
 }

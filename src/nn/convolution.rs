@@ -19,7 +19,8 @@
 use super::buffers::{Buffer, Buffers};
 use super::frame::Frame;
 use super::matmul::{Destination, Matrix, MatrixMut, matmul};
-use super::transpose::{turn_on_all_threads, turn};
+use super::one_channel;
+use super::transpose::{turn, turn_on_all_threads};
 use super::{BLOCK, add, add_vectorized, with_scratch};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -107,7 +108,7 @@ impl Geometry {
     }
 
     /// A large grid within what the kernel reaches from any place.
-    fn frame(&self) -> Frame {
+    pub(super) fn frame(&self) -> Frame {
         let reach = |places: usize| (places - 1) * self.stride + self.kernel;
         Frame {
             grid: self.large,
@@ -157,18 +158,27 @@ impl Geometry {
         let mut patches = patches.chunks_exact(len);
         self.for_kernel_rows(rows, |first| {
             let to = &mut framed[first..first + len];
-            patches.next().into_iter().for_each(|from| add_few(to, from));
+            patches
+                .next()
+                .into_iter()
+                .for_each(|from| add_few(to, from));
         });
     }
 
     /// Calls `work(scratch for frames, scratch for patches, chunks)`; a chunk is of rows of the small
     /// grids, whose patches fit into the scratch.
-    fn in_chunks(&self, images: usize, work: impl FnOnce(&mut [f32], &mut [f32], Vec<Range<usize>>)) {
+    fn in_chunks(
+        &self,
+        images: usize,
+        work: impl FnOnce(&mut [f32], &mut [f32], Vec<Range<usize>>),
+    ) {
         let rows = images * self.small[0];
         let row_len = self.small[1] * self.patch_len();
         let most = (CHUNK / row_len).max(1);
         let step = rows.div_ceil(rows.div_ceil(most));
-        let chunks = (0..rows).step_by(step).map(|first| first..(first + step).min(rows));
+        let chunks = (0..rows)
+            .step_by(step)
+            .map(|first| first..(first + step).min(rows));
         let frames = images * self.frame().len();
         with_scratch(frames + step * row_len, |scratch| {
             let (framed, patches) = scratch.split_at_mut(frames);
@@ -209,36 +219,48 @@ impl Geometry {
         small: &mut [f32],
         finish: impl Fn(&mut [f32]),
     ) {
+        if self.has_one_channel() {
+            return one_channel::gather(self, large, weight, small, finish);
+        }
         let weight = Matrix::new(weight, self.patch_len(), self.small[2]);
-        self.in_chunks(large.len() / self.len(Grid::Large), |framed, patches, chunks| {
-            self.put_frames(large, framed);
-            for rows in chunks {
-                let patches = self.patches(framed, rows.clone(), patches);
-                let to = MatrixMut::new(&mut small[self.values(&rows)], self.small[2]);
-                matmul(patches, weight, to, Destination::Overwrite);
-                finish(&mut small[self.values(&rows)]);
-            }
-        });
+        self.in_chunks(
+            large.len() / self.len(Grid::Large),
+            |framed, patches, chunks| {
+                self.put_frames(large, framed);
+                for rows in chunks {
+                    let patches = self.patches(framed, rows.clone(), patches);
+                    let to = MatrixMut::new(&mut small[self.values(&rows)], self.small[2]);
+                    matmul(patches, weight, to, Destination::Overwrite);
+                    finish(&mut small[self.values(&rows)]);
+                }
+            },
+        );
     }
 
     /// `large = S W`, its patches added up. `weight` is `W`.
     pub(super) fn scatter(&self, small: &[f32], weight: &[f32], large: &mut [f32]) {
+        if self.has_lines_of_taps() {
+            return one_channel::scatter(self, small, weight, large);
+        }
         let weight = Matrix::new(weight, self.small[2], self.patch_len());
-        self.in_chunks(large.len() / self.len(Grid::Large), |framed, patches, chunks| {
-            framed.fill(0.0);
-            for rows in chunks {
-                let places = self.places(&small[self.values(&rows)]);
-                let patches = &mut patches[..places.rows() * self.patch_len()];
-                let to = MatrixMut::new(patches, self.patch_len());
-                matmul(places, weight, to, Destination::Overwrite);
-                self.add_patches(patches, rows, framed);
-            }
-            let frame = self.frame();
-            let grids = large.chunks_exact_mut(self.len(Grid::Large));
-            for (framed, grid) in framed.chunks_exact(frame.len()).zip(grids) {
-                frame.take(framed, grid);
-            }
-        });
+        self.in_chunks(
+            large.len() / self.len(Grid::Large),
+            |framed, patches, chunks| {
+                framed.fill(0.0);
+                for rows in chunks {
+                    let places = self.places(&small[self.values(&rows)]);
+                    let patches = &mut patches[..places.rows() * self.patch_len()];
+                    let to = MatrixMut::new(patches, self.patch_len());
+                    matmul(places, weight, to, Destination::Overwrite);
+                    self.add_patches(patches, rows, framed);
+                }
+                let frame = self.frame();
+                let grids = large.chunks_exact_mut(self.len(Grid::Large));
+                for (framed, grid) in framed.chunks_exact(frame.len()).zip(grids) {
+                    frame.take(framed, grid);
+                }
+            },
+        );
     }
 
     /// `Pᵀ S`, the gradient of `Wᵀ`. With a `new_small` and `Wᵀ` also `new_small = P Wᵀ` from the same patches:
@@ -249,22 +271,31 @@ impl Geometry {
         small: &[f32],
         mut gather: Option<(&mut [f32], &[f32])>,
     ) -> Vec<f32> {
-        let mut gradient = vec![0.0; self.patch_len() * self.small[2]];
-        self.in_chunks(large.len() / self.len(Grid::Large), |framed, patches, chunks| {
-            self.put_frames(large, framed);
-            for rows in chunks {
-                let values = self.values(&rows);
-                let patches = self.patches(framed, rows, patches);
-                let places = self.places(&small[values.clone()]);
-                let to = MatrixMut::new(&mut gradient, self.small[2]);
-                matmul(patches.transposed(), places, to, Destination::Add);
-                if let Some((new_small, weight)) = &mut gather {
-                    let weight = Matrix::new(weight, self.patch_len(), self.small[2]);
-                    let to = MatrixMut::new(&mut new_small[values], self.small[2]);
-                    matmul(patches, weight, to, Destination::Overwrite);
-                }
+        if self.has_one_channel() {
+            if let Some((new_small, weight)) = gather {
+                one_channel::gather(self, large, weight, new_small, |_| ());
             }
-        });
+            return one_channel::weight_gradient(self, large, small);
+        }
+        let mut gradient = vec![0.0; self.patch_len() * self.small[2]];
+        self.in_chunks(
+            large.len() / self.len(Grid::Large),
+            |framed, patches, chunks| {
+                self.put_frames(large, framed);
+                for rows in chunks {
+                    let values = self.values(&rows);
+                    let patches = self.patches(framed, rows, patches);
+                    let places = self.places(&small[values.clone()]);
+                    let to = MatrixMut::new(&mut gradient, self.small[2]);
+                    matmul(patches.transposed(), places, to, Destination::Add);
+                    if let Some((new_small, weight)) = &mut gather {
+                        let weight = Matrix::new(weight, self.patch_len(), self.small[2]);
+                        let to = MatrixMut::new(&mut new_small[values], self.small[2]);
+                        matmul(patches, weight, to, Destination::Overwrite);
+                    }
+                }
+            },
+        );
         gradient
     }
 }

@@ -78,7 +78,9 @@ fn layer_forward(layer: &Layer, weight: Matrix, bias: &[f32], input: Matrix, out
             matmul(weight, input, product, Destination::Overwrite);
             transpose(Matrix::new(scratch, part.len(), images), output.reborrow());
             for image in 0..images {
-                layer.activation.apply(output.row(image), &bias[part.clone()]);
+                layer
+                    .activation
+                    .apply(output.row(image), &bias[part.clone()]);
             }
         });
     });
@@ -145,7 +147,11 @@ fn back_to_input(layers: &[Layer], gradient: Matrix, to: &mut [f32]) -> Result<(
 /// `gradient weight`, some outputs after the other.
 fn add_products(gradient: Matrix, weight: Matrix, mut to: MatrixMut, destination: Destination) {
     for first in (0..weight.rows()).step_by(OUTPUTS) {
-        let destination = if first > 0 { Destination::Add } else { destination };
+        let destination = if first > 0 {
+            Destination::Add
+        } else {
+            destination
+        };
         let outputs = first..weight.rows().min(first + OUTPUTS);
         let weight = weight.some_rows(outputs.clone());
         for (number, to) in to.reborrow().by_rows(IMAGES).enumerate() {
@@ -158,7 +164,9 @@ fn add_products(gradient: Matrix, weight: Matrix, mut to: MatrixMut, destination
 
 /// So many times `few` rows or columns that they are worth a thread, if each takes `multiplications`.
 fn times_enough(few: usize, multiplications: usize) -> usize {
-    (MULTIPLICATIONS / multiplications).next_multiple_of(few).max(few)
+    (MULTIPLICATIONS / multiplications)
+        .next_multiple_of(few)
+        .max(few)
 }
 
 /// The chain rule through dropout and activation; the gradient of the biases, in parts.

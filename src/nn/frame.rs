@@ -71,7 +71,10 @@ mod tests {
         let grid: Vec<f32> = (1..=12).map(|i| i as f32).collect();
         let mut framed = vec![f32::NAN; frame.len()];
         frame.put(&grid, &mut framed);
-        assert_eq!(framed[12..24], [0., 0., 0., 0., 1., 2., 3., 4., 5., 6., 0., 0.]);
+        assert_eq!(
+            framed[12..24],
+            [0., 0., 0., 0., 1., 2., 3., 4., 5., 6., 0., 0.]
+        );
         assert_eq!(framed.iter().sum::<f32>(), 78.0);
         let mut out = vec![f32::NAN; 12];
         frame.take(&framed, &mut out);

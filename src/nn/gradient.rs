@@ -65,7 +65,9 @@ impl Product {
     ) -> Result<()> {
         let outputs = self.gradient.len() / self.images;
         let gradient = Matrix::new(&self.gradient, self.images, outputs);
-        let gradient = gradient.some_columns(self.outputs.clone()).some_columns(rows);
+        let gradient = gradient
+            .some_columns(self.outputs.clone())
+            .some_columns(rows);
         self.input.with_values(|input| {
             let inputs = input.len() / self.images;
             let input = Matrix::new(input, self.images, inputs).some_columns(columns);
@@ -133,6 +135,8 @@ impl Gradients {
     /// The values of the gradient of a parameter, if there is one: of its shape.
     pub fn get(&self, parameter: &Var) -> Result<Option<Tensor>> {
         let gradient = self.of(parameter);
-        gradient.map(|gradient| gradient.to_tensor(parameter)).transpose()
+        gradient
+            .map(|gradient| gradient.to_tensor(parameter))
+            .transpose()
     }
 }

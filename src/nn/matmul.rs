@@ -179,10 +179,13 @@ impl<'a> MatrixMut<'a> {
         let blocks = self.by_columns(width).into_iter().enumerate();
         let blocks = blocks.flat_map(|(number, block)| {
             let columns = number * width..number * width + block.cols;
-            block.by_rows(height).enumerate().map(move |(number, block)| {
-                let rows = number * height..number * height + block.rows;
-                ([rows, columns.clone()], block)
-            })
+            block
+                .by_rows(height)
+                .enumerate()
+                .map(move |(number, block)| {
+                    let rows = number * height..number * height + block.rows;
+                    ([rows, columns.clone()], block)
+                })
         });
         blocks.collect()
     }

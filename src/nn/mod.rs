@@ -42,6 +42,7 @@ mod lanes;
 pub mod layer;
 pub mod loss;
 pub mod matmul;
+mod one_channel;
 mod parallel;
 mod points;
 pub mod reparameterise;

@@ -202,9 +202,8 @@ impl Position {
         whole: [usize; 2],
         each: usize,
     ) -> Self {
-        let at = |rows: usize, columns: usize| {
-            ((image * rows + number[0]) * columns + number[1]) * each
-        };
+        let at =
+            |rows: usize, columns: usize| ((image * rows + number[0]) * columns + number[1]) * each;
         Self {
             short: from_fn(|axis| number[axis] >= whole[axis]),
             at: [
@@ -334,7 +333,14 @@ fn write_square<const N: usize>(
     along_columns: &[[f32; POINTS]; N],
     short_rows: bool,
     short_columns: bool,
-    (points, position, grid, place, channels, add_to): (&[impl AsRef<[f32]>], Position, &mut [f32], Place, usize, bool),
+    (points, position, grid, place, channels, add_to): (
+        &[impl AsRef<[f32]>],
+        Position,
+        &mut [f32],
+        Place,
+        usize,
+        bool,
+    ),
 ) {
     for channel in (0..channels).step_by(LINE) {
         let mut half = [[[0.0; LINE]; POINTS]; N];

@@ -11,8 +11,8 @@
 
 use super::buffers::{Buffer, Buffers};
 use super::convolution::{Geometry, Grid};
-use super::matmul::{Destination, Matrix, MatrixMut, matmul};
 use super::frame::Frame;
+use super::matmul::{Destination, Matrix, MatrixMut, matmul};
 use super::parallel::for_each;
 use super::points::{
     AREA, INPUTS, LINE, POINTS, Place, Position, Sizes, coefficients, matrices, points, points_by,
@@ -116,7 +116,9 @@ impl Tiling {
             Grid::Large => Frame {
                 grid: large,
                 before: pad,
-                size: self.tiles.map(|tiles| ((tiles - 1) * self.side() + POINTS) * stride),
+                size: self
+                    .tiles
+                    .map(|tiles| ((tiles - 1) * self.side() + POINTS) * stride),
             },
             Grid::Small => Frame {
                 grid: small,
@@ -187,7 +189,13 @@ impl Tiling {
     }
 
     /// The transpose of [`Tiling::read`].
-    pub(super) fn write(&self, grid: Grid, from: &[&mut [f32]], to: &mut [f32], framed: &mut [f32]) {
+    pub(super) fn write(
+        &self,
+        grid: Grid,
+        from: &[&mut [f32]],
+        to: &mut [f32],
+        framed: &mut [f32],
+    ) {
         let frame = self.frame(grid);
         let framed = &mut framed[..frame.len()];
         let images = to.chunks_exact_mut(self.geometry.len(grid)).enumerate();
@@ -218,7 +226,12 @@ impl Tiling {
         for ((from, weights), to) in from.iter().zip(weights).zip(to) {
             let from = Matrix::new(from, from.len() / inner, inner);
             let weights = Matrix::new(weights, inner, columns);
-            matmul(from, weights, MatrixMut::new(to, columns), Destination::Overwrite);
+            matmul(
+                from,
+                weights,
+                MatrixMut::new(to, columns),
+                Destination::Overwrite,
+            );
         }
     }
 
