@@ -208,7 +208,7 @@ struct Pass {
 
 /// What the backward pass needs of a stage.
 pub(super) struct Kept {
-    /// Of all stages but the last, whose output candle keeps.
+    /// What it wrote, if somebody reads it again. The output of the last stage is kept by candle.
     pub output: Buffer,
     /// What dropout dropped of it.
     pub mask: Option<Mask>,
@@ -236,14 +236,11 @@ impl Pass {
         let Links {
             stages, buffers, ..
         } = &*self.links;
-        let keep = |(position, stage): (usize, &Stage)| {
-            let len = images * stage.outputs();
-            Kept {
-                output: buffers.take(len),
-                mask: self.links.mask(self.mode, position, len),
-                points: None,
-                work: None,
-            }
+        let keep = |(position, stage): (usize, &Stage)| Kept {
+            output: buffers.take(0),
+            mask: (self.links).mask(self.mode, position, images * stage.outputs()),
+            points: None,
+            work: None,
         };
         let training = self.mode != Mode::Inference;
         let mut all_kept: Vec<Kept> = stages.iter().enumerate().map(keep).collect();

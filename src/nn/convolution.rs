@@ -20,7 +20,7 @@ use super::buffers::{Buffer, Buffers};
 use super::frame::Frame;
 use super::matmul::{Destination, Matrix, MatrixMut, matmul};
 use super::one_channel;
-use super::transpose::{turn, turn_on_all_threads};
+use super::transpose::{transpose_on_all_threads, turn};
 use super::{BLOCK, add, add_vectorized, with_scratch};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -74,7 +74,9 @@ impl Geometry {
             Grid::Large => patch,
             Grid::Small => {
                 let mut transposed = buffers.take(torch.len());
-                turn_on_all_threads(&patch, self.small[2], &mut transposed);
+                let patch = Matrix::new(&patch, self.small[2], self.patch_len());
+                let to = MatrixMut::new(&mut transposed, self.small[2]);
+                transpose_on_all_threads(patch, to);
                 transposed
             }
         }
@@ -99,7 +101,9 @@ impl Geometry {
     pub(super) fn torch_order(&self, transposed: &[f32], torch: &mut [f32]) {
         let (channels, area) = (self.large[2], self.kernel * self.kernel);
         let mut patch = vec![0.0; torch.len()];
-        turn_on_all_threads(transposed, self.patch_len(), &mut patch);
+        let transposed = Matrix::new(transposed, self.patch_len(), self.small[2]);
+        let to = MatrixMut::new(&mut patch, self.patch_len());
+        transpose_on_all_threads(transposed, to);
         torch
             .par_chunks_mut(channels * area)
             .zip(patch.par_chunks(channels * area))
@@ -117,9 +121,10 @@ impl Geometry {
         }
     }
 
-    /// Puts frames around large grids.
+    /// Puts frames of zeros around large grids.
     fn put_frames(&self, large: &[f32], framed: &mut [f32]) {
         let frame = self.frame();
+        framed.fill(0.0);
         let grids = large.chunks_exact(self.len(Grid::Large));
         for (grid, framed) in grids.zip(framed.chunks_exact_mut(frame.len())) {
             frame.put(grid, framed);

@@ -10,7 +10,7 @@ use super::gradient::{Gradient, Input, Product};
 use super::layer::Layer;
 use super::matmul::{Destination, Matrix, MatrixMut, matmul};
 use super::parallel::for_each;
-use super::transpose::{transpose, turn_on_all_threads};
+use super::transpose::{transpose, transpose_on_all_threads};
 use super::{BLOCK, sum_in_order, with_scratch, with_values};
 use candle_core::Result;
 use rayon::prelude::*;
@@ -20,8 +20,12 @@ use std::sync::Arc;
 /// Rows of the outputs that a thread computes at a time: a multiple of what the innermost loop of a product
 /// handles.
 const ROWS: usize = 24;
+/// Images whose outputs are computed at a time: their inputs stay in cache. There are zeros beyond them up to a
+/// multiple of a line, for them not to be copied first.
+const IMAGES: usize = 64;
+const LINE: usize = 16;
 /// Images of the inputs' gradients that are computed at a time. With more, weights would be copied first.
-const IMAGES: usize = 36;
+const FEW_IMAGES: usize = 36;
 /// Outputs that are added up at a time: their weights stay in cache from images to images.
 const OUTPUTS: usize = 256;
 /// Inputs that a thread computes at a time, at least and at most.
@@ -43,21 +47,23 @@ pub(super) fn forward(
     buffers: &Buffers,
 ) -> Result<()> {
     let inputs = input.len() / images;
-    let outputs = kept.output.len() / images;
-    let mut columns = buffers.take(input.len());
-    turn_on_all_threads(input, images, &mut columns);
-    let columns_matrix = Matrix::new(&columns, inputs, images);
-    let mut output = MatrixMut::new(&mut kept.output, outputs);
-    for layer in layers {
-        let (part, rest) = output.split_columns(layer.map.outputs());
-        output = rest;
-        with_values(&layer.weight.value, |weight| {
-            with_values(&layer.bias.value, |bias| {
-                let weight = Matrix::new(weight, bias.len(), inputs);
-                layer_forward(layer, weight, bias, columns_matrix, part);
-                Ok(())
-            })
-        })?;
+    let outputs: usize = layers.iter().map(|layer| layer.map.outputs()).sum();
+    kept.output = buffers.take(images * outputs);
+    let few = images.next_multiple_of(LINE).min(IMAGES);
+    let mut columns = buffers.take(inputs * few);
+    let parts = kept.output.chunks_mut(few * outputs);
+    for (input, output) in input.chunks(few * inputs).zip(parts) {
+        let mut output = MatrixMut::new(output, outputs);
+        let to = MatrixMut::new(&mut columns, few);
+        let (to, mut beyond) = to.split_columns(output.rows());
+        transpose_on_all_threads(Matrix::new(input, output.rows(), inputs), to);
+        (0..inputs).for_each(|row| beyond.row(row).fill(0.0));
+        let input = Matrix::new(&columns, inputs, few);
+        for layer in layers {
+            let (part, rest) = output.split_columns(layer.map.outputs());
+            output = rest;
+            layer_forward(layer, input, part)?;
+        }
     }
     if let Some(mask) = &kept.mask {
         mask.apply_on_all_threads(&mut kept.output);
@@ -65,25 +71,33 @@ pub(super) fn forward(
     Ok(())
 }
 
-/// `output = activation(inputᵀ weightᵀ + bias)`: `input` has a column an image.
-fn layer_forward(layer: &Layer, weight: Matrix, bias: &[f32], input: Matrix, output: MatrixMut) {
-    let images = input.columns();
-    let rows = times_enough(ROWS, input.rows() * images);
+/// `output = activation(inputᵀ weightᵀ + bias)`: `input` has a column an image, and perhaps some more.
+fn layer_forward(layer: &Layer, input: Matrix, output: MatrixMut) -> Result<()> {
+    let columns = input.columns();
+    let rows = times_enough(ROWS, input.rows() * columns);
     let blocks = output.by_columns(rows).into_iter().enumerate();
-    for_each(blocks, |(block, mut output)| {
-        let part = block * rows..block * rows + output.columns();
-        with_scratch(part.len() * images, |scratch| {
-            let weight = weight.some_rows(part.clone());
-            let product = MatrixMut::new(scratch, images);
+    let block = |weight: Matrix, bias: &[f32], mut output: MatrixMut| {
+        with_scratch(bias.len() * columns, |scratch| {
+            let product = MatrixMut::new(scratch, columns);
             matmul(weight, input, product, Destination::Overwrite);
-            transpose(Matrix::new(scratch, part.len(), images), output.reborrow());
-            for image in 0..images {
-                layer
-                    .activation
-                    .apply(output.row(image), &bias[part.clone()]);
+            let product = Matrix::new(scratch, bias.len(), columns);
+            let product = product.some_columns(0..output.rows());
+            transpose(product, output.reborrow());
+            for image in 0..output.rows() {
+                layer.activation.apply(output.row(image), bias);
             }
         });
-    });
+    };
+    with_values(&layer.weight.value, |weight| {
+        with_values(&layer.bias.value, |bias| {
+            let weight = Matrix::new(weight, bias.len(), input.rows());
+            for_each(blocks, |(number, output)| {
+                let part = number * rows..number * rows + output.columns();
+                block(weight.some_rows(part.clone()), &bias[part], output);
+            });
+            Ok(())
+        })
+    })
 }
 
 /// Finds the gradient of the biases and, if it is wanted, fills that of the input. `gradient` is that of the
@@ -154,8 +168,8 @@ fn add_products(gradient: Matrix, weight: Matrix, mut to: MatrixMut, destination
         };
         let outputs = first..weight.rows().min(first + OUTPUTS);
         let weight = weight.some_rows(outputs.clone());
-        for (number, to) in to.reborrow().by_rows(IMAGES).enumerate() {
-            let images = number * IMAGES..number * IMAGES + to.rows();
+        for (number, to) in to.reborrow().by_rows(FEW_IMAGES).enumerate() {
+            let images = number * FEW_IMAGES..number * FEW_IMAGES + to.rows();
             let gradient = gradient.some_rows(images).some_columns(outputs.clone());
             matmul(gradient, weight, to, destination);
         }

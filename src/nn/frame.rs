@@ -36,9 +36,8 @@ impl Frame {
         (starts, columns.min(self.size[1] - before) * channels)
     }
 
-    /// Puts a grid into the larger one, and zeros around it.
+    /// Puts a grid into the larger one. What is around it stays as it is.
     pub(super) fn put(&self, grid: &[f32], framed: &mut [f32]) {
-        framed.fill(0.0);
         let (starts, len) = self.rows();
         for (from, to) in starts {
             framed[to..to + len].copy_from_slice(&grid[from..from + len]);
@@ -69,7 +68,7 @@ mod tests {
             size: [4, 6],
         };
         let grid: Vec<f32> = (1..=12).map(|i| i as f32).collect();
-        let mut framed = vec![f32::NAN; frame.len()];
+        let mut framed = vec![0.0; frame.len()];
         frame.put(&grid, &mut framed);
         assert_eq!(
             framed[12..24],
@@ -88,7 +87,7 @@ mod tests {
             before: [1, 0],
             size: [3, 2],
         };
-        let mut framed = vec![f32::NAN; frame.len()];
+        let mut framed = vec![0.0; frame.len()];
         frame.put(&[1., 2., 3., 4., 5., 6., 7., 8., 9.], &mut framed);
         assert_eq!(framed, [0., 0., 1., 2., 4., 5.]);
         let mut out = vec![f32::NAN; 9];

@@ -14,6 +14,8 @@ use rayon::prelude::*;
 
 /// The number of groups that a batch is cut into.
 const LANES: usize = 16;
+/// Images of a group at most where there are no gradients to be summed up: as many as suit a core's cache.
+const FEW_IMAGES: usize = 6;
 
 /// Images that a lane has, of a batch of `images`.
 fn lane_images(images: usize) -> usize {
@@ -22,7 +24,8 @@ fn lane_images(images: usize) -> usize {
 
 /// What a lane writes on its way, of each stage.
 struct Lane<'a> {
-    outputs: Vec<&'a mut [f32]>,
+    /// Those that are kept.
+    outputs: Vec<Option<&'a mut [f32]>>,
     points: Vec<Option<Points<'a>>>,
 }
 
@@ -39,7 +42,10 @@ pub(super) fn forward(
     let works = stages.par_iter().with_max_len(1);
     let works = works.map(|stage| Work::new(stage, training, buffers));
     let works = works.collect::<Result<Vec<_>>>()?;
-    let lane = lane_images(images);
+    let lane = match training {
+        true => lane_images(images),
+        false => lane_images(images).min(FEW_IMAGES),
+    };
     let mut lanes: Vec<_> = (0..images)
         .step_by(lane)
         .map(|_| Lane {
@@ -48,10 +54,18 @@ pub(super) fn forward(
         })
         .collect();
     let mut masks = Vec::new();
-    for ((stage, work), kept) in stages.iter().zip(&works).zip(&mut *kept) {
-        let parts = kept.output.chunks_mut(lane * stage.outputs());
-        for (lane, part) in lanes.iter_mut().zip(parts) {
-            lane.outputs.push(part);
+    for (position, (stage, kept)) in stages.iter().zip(&mut *kept).enumerate() {
+        let work = &works[position];
+        let read_again = match works.get(position + 1) {
+            Some(next) => training && (work.reads_output() || next.reads_input()),
+            None => true,
+        };
+        if read_again {
+            kept.output = buffers.take(images * stage.outputs());
+        }
+        let mut parts = kept.output.chunks_mut(lane * stage.outputs());
+        for lane in &mut lanes {
+            lane.outputs.push(parts.next());
         }
         let sizes = work
             .tiled()
@@ -67,13 +81,25 @@ pub(super) fn forward(
     let inputs = input.chunks(lane * (input.len() / images));
     let lanes = lanes.into_iter().zip(inputs).enumerate();
     for_each(lanes, |(number, (to, mut input))| {
-        let places = to.outputs.into_iter().zip(to.points).enumerate();
-        for (position, (output, points)) in places {
+        let images = input.len() / stages[0].inputs();
+        let run = |position: usize, input: &[f32], output: &mut [f32], points| {
             works[position].run(input, output, points);
             if let Some(mask) = masks[position] {
                 mask.apply(number * lane * stages[position].outputs(), output);
             }
-            input = output;
+        };
+        let mut between: Option<Buffer> = None;
+        let places = to.outputs.into_iter().zip(to.points).enumerate();
+        for (position, (output, points)) in places {
+            let from = between.as_deref().unwrap_or(input);
+            if let Some(output) = output {
+                run(position, from, output, points);
+                (input, between) = (output, None);
+            } else {
+                let mut output = buffers.take(images * stages[position].outputs());
+                run(position, from, &mut output, points);
+                between = Some(output);
+            }
         }
     });
     for (kept, work) in kept.iter_mut().zip(works).filter(|_| training) {
@@ -192,8 +218,11 @@ fn backward_lane(
             0 => back.input,
             _ => back.outputs[position - 1],
         };
-        let input = &input[part(stage.inputs())];
-        let output = &back.outputs[position][part(stage.outputs())];
+        // Where nobody reads them again they were not kept.
+        let input = input.get(part(stage.inputs())).unwrap_or_default();
+        let output = back.outputs[position]
+            .get(part(stage.outputs()))
+            .unwrap_or_default();
         let mut next = (position > 0).then(|| back.buffers.take(images * stage.inputs()));
         let gradient = between.as_deref_mut().unwrap_or(&mut *lane.gradient);
         let to = match &mut next {

@@ -7,6 +7,7 @@
 use super::convolution::{Geometry, Grid};
 use super::with_scratch;
 use pulp::{Arch, Simd, WithSimd};
+use std::array::from_fn;
 
 /// Neighbouring channels or taps that vectors are made of, whatever their length.
 const LINE: usize = 16;
@@ -44,6 +45,7 @@ pub(super) fn gather(
 ) {
     let frame = geometry.frame();
     with_scratch(frame.len(), |framed| {
+        framed.fill(0.0);
         let images = large.chunks_exact(geometry.len(Grid::Large));
         for (large, small) in images.zip(small.chunks_exact_mut(geometry.len(Grid::Small))) {
             frame.put(large, framed);
@@ -116,11 +118,12 @@ impl Gather<'_> {
         let mut sums = [[simd.splat_f32s(0.0); V]; P];
         for tap_row in 0..kernel {
             let from = self.geometry.framed_row(self.framed, row, tap_row);
+            let from: [&[f32]; P] = from_fn(|place| &from[(column + place) * stride..][..kernel]);
             for tap in 0..kernel {
                 let first = (tap_row * kernel + tap) * vectors + vector;
                 let weight = &weight[first..first + V];
                 for place in 0..P {
-                    let value = simd.splat_f32s(from[(column + place) * stride + tap]);
+                    let value = simd.splat_f32s(from[place][tap]);
                     for v in 0..V {
                         sums[place][v] = simd.mul_add_e_f32s(value, weight[v], sums[place][v]);
                     }
@@ -140,6 +143,7 @@ pub(super) fn weight_gradient(geometry: &Geometry, large: &[f32], small: &[f32])
     let frame = geometry.frame();
     let mut gradient = vec![0.0; geometry.kernel * geometry.kernel * geometry.small[2]];
     with_scratch(frame.len(), |framed| {
+        framed.fill(0.0);
         let images = large.chunks_exact(geometry.len(Grid::Large));
         for (large, small) in images.zip(small.chunks_exact(geometry.len(Grid::Small))) {
             frame.put(large, framed);
@@ -289,13 +293,14 @@ impl Scatter<'_> {
         let vectors = kernel * kernel / S::F32_LANES;
         let (weight, _) = S::as_simd_f32s(self.weight);
         let first = (row * columns + column) * channels;
-        let small = &self.small[first..first + P * channels];
+        let small: [&[f32]; P] =
+            from_fn(|place| &self.small[first + place * channels..][..channels]);
         for vector in 0..vectors {
             let mut sums = [simd.splat_f32s(0.0); P];
             for channel in 0..channels {
                 let weight = weight[channel * vectors + vector];
                 for place in 0..P {
-                    let value = simd.splat_f32s(small[place * channels + channel]);
+                    let value = simd.splat_f32s(small[place][channel]);
                     sums[place] = simd.mul_add_e_f32s(value, weight, sums[place]);
                 }
             }

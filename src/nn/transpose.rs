@@ -2,7 +2,7 @@
 
 use super::BLOCK;
 use super::matmul::{Matrix, MatrixMut};
-use rayon::prelude::*;
+use super::parallel::for_each;
 
 /// Rows and columns that are turned at a time: a row of them is a line of a processor's cache.
 const TILE: usize = 16;
@@ -139,18 +139,13 @@ pub(super) fn turn(from: &[f32], rows: usize, to: &mut [f32]) {
     transpose(from, MatrixMut::new(to, rows));
 }
 
-/// [`turn`], on all threads.
-pub(super) fn turn_on_all_threads(from: &[f32], rows: usize, to: &mut [f32]) {
-    let columns = to.len() / rows;
-    let block = (BLOCK / rows).next_multiple_of(TILE).max(TILE);
-    let from = Matrix::new(from, rows, columns);
-    to.par_chunks_mut(block * rows)
-        .enumerate()
-        .for_each(|(number, to)| {
-            let first = number * block;
-            let from = from.some_columns(first..first + to.len() / rows);
-            transpose(from, MatrixMut::new(to, rows));
-        });
+/// [`transpose`], on all threads.
+pub(super) fn transpose_on_all_threads(from: Matrix, to: MatrixMut) {
+    let block = (BLOCK / from.rows()).next_multiple_of(TILE).max(TILE);
+    for_each(to.by_rows(block).enumerate(), |(number, to)| {
+        let first = number * block;
+        transpose(from.some_columns(first..first + to.rows()), to);
+    });
 }
 
 #[cfg(test)]
@@ -176,7 +171,7 @@ mod tests {
             turn(&from, rows, &mut to);
             assert_eq!(to, expected, "{rows} by {columns}");
             to.fill(f32::NAN);
-            turn_on_all_threads(&from, rows, &mut to);
+            transpose_on_all_threads(matrix, MatrixMut::new(&mut to, rows));
             assert_eq!(to, expected, "{rows} by {columns}");
             let first = columns / 2;
             let some = &mut to[first * rows..];

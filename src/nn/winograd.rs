@@ -176,6 +176,7 @@ impl Tiling {
     pub(super) fn read(&self, grid: Grid, from: &[f32], to: &mut [&mut [f32]], framed: &mut [f32]) {
         let frame = self.frame(grid);
         let framed = &mut framed[..frame.len()];
+        framed.fill(0.0);
         let images = from.chunks_exact(self.geometry.len(grid)).enumerate();
         for (image, from) in images {
             frame.put(from, framed);

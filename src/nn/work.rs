@@ -83,6 +83,16 @@ impl Work {
         }
     }
 
+    /// Whether the way back reads what was read on the way there.
+    pub(super) fn reads_input(&self) -> bool {
+        matches!(self, Self::Convolution(c) if c.tiling.is_none())
+    }
+
+    /// Whether the way back reads what was written on the way there.
+    pub(super) fn reads_output(&self) -> bool {
+        matches!(self, Self::Convolution(_))
+    }
+
     /// `points` is where the input's points are kept, if they are.
     pub(super) fn run(&self, input: &[f32], output: &mut [f32], points: Option<Points>) {
         match self {
