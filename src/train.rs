@@ -110,6 +110,8 @@ pub struct Trainer<'a> {
     config: &'a Config,
     dataset: &'a Dataset,
     batches: Batches<'a>,
+    /// The images of a step to come, and its number.
+    ahead: Option<(u64, Tensor)>,
 }
 
 impl<'a> Trainer<'a> {
@@ -142,6 +144,7 @@ impl<'a> Trainer<'a> {
             config,
             dataset,
             batches: Batches::new(&dataset.train, config.batch_size, config.seed),
+            ahead: None,
         })
     }
 
@@ -186,29 +189,26 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// One step: a batch forward, its loss backward, the weights moved.
+    /// One step: a batch forward, its loss backward, the weights moved. Meanwhile the next batch is gathered.
     ///
     /// # Errors
     ///
     /// If the loss is not finite; the error names the step.
     pub fn step(&mut self) -> Result<Step> {
-        let (config, device) = (self.config, self.vae.device().clone());
         let step = self.progress.step + 1;
-        let images = self.batches.images(step, &device)?;
-        let epsilon = self.noise(Purpose::Posterior, step, config.batch_size)?;
-        let mode = Mode::Training {
-            seed: config.seed,
-            step,
+        let device = self.vae.device().clone();
+        let images = match self.ahead.take() {
+            Some((number, images)) if number == step => images,
+            _ => self.batches.images(step, &device)?,
         };
-        let terms = self.vae.terms(&images, &epsilon, mode)?;
-        let losses = Losses::sum(&terms)?.divided_by(config.batch_size as f64);
-        if !losses.loss(config.beta).is_finite() {
-            return Err(diverged(step, not_finite(losses)));
-        }
-        let loss = (terms.squared_error + (terms.kl * config.beta)?)?.mean_all()?;
-        let learning_rate = config.learning_rate_at(step);
-        let gradients = self.vae.gradients(&loss)?;
-        self.adam.step(&gradients, learning_rate, step)?;
+        let learning_rate = self.config.learning_rate_at(step);
+        let (vae, adam, config) = (&self.vae, &self.adam, self.config);
+        let (losses, ahead) = rayon::join(
+            || learn(vae, adam, config, step, learning_rate, &images),
+            || self.batches.images(step + 1, &device),
+        );
+        let losses = losses?;
+        self.ahead = Some((step + 1, ahead?));
         self.count(step, losses);
         Ok(Step {
             step,
@@ -234,12 +234,6 @@ impl<'a> Trainer<'a> {
         std::mem::take(&mut self.progress.interval_losses).divided_by(steps as f64)
     }
 
-    fn noise(&self, purpose: Purpose, step: u64, images: usize) -> Result<Tensor> {
-        let shape = (images, self.vae.latent_dim());
-        let values = normal(self.config.seed, purpose, step, shape.0 * shape.1);
-        Ok(Tensor::from_vec(values, shape, self.vae.device())?)
-    }
-
     /// Checks the weights before they are saved: a loss that is finite can have a gradient that is not.
     fn check_weights(&self) -> Result<()> {
         match self.vae.broken_parameter()? {
@@ -259,7 +253,8 @@ impl<'a> Trainer<'a> {
         for (number, first) in (0..test.len()).step_by(TEST_BATCH).enumerate() {
             let last = (first + TEST_BATCH).min(test.len());
             let images = slice_to_tensor(test, first, last, self.vae.device())?;
-            let epsilon = self.noise(Purpose::Evaluation, number as u64, last - first)?;
+            let (purpose, number) = (Purpose::Evaluation, number as u64);
+            let epsilon = noise(&self.vae, self.config, purpose, number, last - first)?;
             let terms = self.vae.terms(&images, &epsilon, Mode::Inference)?;
             losses.add(Losses::sum(&terms)?);
         }
@@ -270,6 +265,44 @@ impl<'a> Trainer<'a> {
             Err(diverged(self.progress.step, not_finite(losses)))
         }
     }
+}
+
+/// Moves the weights of `vae` against the gradient of its loss on the images of a step; what the loss was.
+fn learn(
+    vae: &Vae,
+    adam: &Adam,
+    config: &Config,
+    step: u64,
+    learning_rate: f64,
+    images: &Tensor,
+) -> Result<Losses> {
+    let epsilon = noise(vae, config, Purpose::Posterior, step, config.batch_size)?;
+    let mode = Mode::Training {
+        seed: config.seed,
+        step,
+    };
+    let terms = vae.terms(images, &epsilon, mode)?;
+    let losses = Losses::sum(&terms)?.divided_by(config.batch_size as f64);
+    if !losses.loss(config.beta).is_finite() {
+        return Err(diverged(step, not_finite(losses)));
+    }
+    let loss = (terms.squared_error + (terms.kl * config.beta)?)?.mean_all()?;
+    let gradients = vae.gradients(&loss)?;
+    adam.step(&gradients, learning_rate, step)?;
+    Ok(losses)
+}
+
+/// Standard normal numbers for posterior samples: (images, latent dimensions).
+fn noise(
+    vae: &Vae,
+    config: &Config,
+    purpose: Purpose,
+    number: u64,
+    images: usize,
+) -> Result<Tensor> {
+    let shape = (images, vae.latent_dim());
+    let values = normal(config.seed, purpose, number, shape.0 * shape.1);
+    Ok(Tensor::from_vec(values, shape, vae.device())?)
 }
 
 /// The images of a split from `first` to before `last`: (images, 784), 0 to 1.

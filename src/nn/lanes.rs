@@ -7,7 +7,7 @@
 use super::buffers::{Buffer, Buffers};
 use super::chain::{Back, Kept, Stage};
 use super::parallel::for_each;
-use super::points::{Points, Sizes, points_by, room, times};
+use super::winograd::matrices::{Points, Sizes, points_by, room, times};
 use super::work::{Gradients, Work};
 use candle_core::{Result, bail};
 use rayon::prelude::*;

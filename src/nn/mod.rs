@@ -44,7 +44,6 @@ pub mod loss;
 pub mod matmul;
 mod one_channel;
 mod parallel;
-mod points;
 pub mod reparameterise;
 mod transpose;
 mod winograd;

@@ -35,6 +35,15 @@ impl Geometry {
     }
 }
 
+/// `N` values from `first` on, which the compiler then knows to be so many.
+#[inline(always)]
+fn some<T, const N: usize>(values: &[T], first: usize) -> &[T; N] {
+    match values[first..].first_chunk() {
+        Some(some) => some,
+        None => panic!("{N} values from {first} on, of {}", values.len()),
+    }
+}
+
 /// `small = P Wᵀ`. `finish` is called on each image while it is in cache. `weight` is `Wᵀ`.
 pub(super) fn gather(
     geometry: &Geometry,
@@ -116,24 +125,24 @@ impl Gather<'_> {
         let vectors = channels / S::F32_LANES;
         let (weight, _) = S::as_simd_f32s(self.weight);
         let mut sums = [[simd.splat_f32s(0.0); V]; P];
-        for tap_row in 0..kernel {
+        let weight_rows = weight.chunks_exact(kernel * vectors);
+        for (tap_row, weight) in weight_rows.enumerate() {
             let from = self.geometry.framed_row(self.framed, row, tap_row);
             let from: [&[f32]; P] = from_fn(|place| &from[(column + place) * stride..][..kernel]);
-            for tap in 0..kernel {
-                let first = (tap_row * kernel + tap) * vectors + vector;
-                let weight = &weight[first..first + V];
-                for place in 0..P {
-                    let value = simd.splat_f32s(from[place][tap]);
-                    for v in 0..V {
-                        sums[place][v] = simd.mul_add_e_f32s(value, weight[v], sums[place][v]);
+            for (tap, weight) in weight.chunks_exact(vectors).enumerate() {
+                let weight: &[_; V] = some(weight, vector);
+                for (sums, from) in sums.iter_mut().zip(from) {
+                    let value = simd.splat_f32s(from[tap]);
+                    for (sum, weight) in sums.iter_mut().zip(weight) {
+                        *sum = simd.mul_add_e_f32s(value, *weight, *sum);
                     }
                 }
             }
         }
         let (small, _) = S::as_mut_simd_f32s(self.small);
-        for place in 0..P {
+        for (place, sums) in sums.iter().enumerate() {
             let first = (row * columns + column + place) * vectors + vector;
-            small[first..first + V].copy_from_slice(&sums[place]);
+            small[first..first + V].copy_from_slice(sums);
         }
     }
 }
@@ -219,20 +228,20 @@ impl WeightGradient<'_> {
             let from = from[tap..].windows(T).step_by(stride);
             let values = small[row * columns * vectors..].chunks_exact(vectors);
             for (from, values) in from.zip(values).take(columns) {
-                let values = &values[vector..vector + V];
-                for t in 0..T {
-                    let value = simd.splat_f32s(from[t]);
-                    for v in 0..V {
-                        sums[t][v] = simd.mul_add_e_f32s(value, values[v], sums[t][v]);
+                let (from, values): (&[_; T], &[_; V]) = (some(from, 0), some(values, vector));
+                for (sums, from) in sums.iter_mut().zip(from) {
+                    let from = simd.splat_f32s(*from);
+                    for (sum, value) in sums.iter_mut().zip(values) {
+                        *sum = simd.mul_add_e_f32s(from, *value, *sum);
                     }
                 }
             }
         }
         let (gradient, _) = S::as_mut_simd_f32s(self.gradient);
-        for t in 0..T {
-            let first = (tap_row * kernel + tap + t) * vectors + vector;
-            for v in 0..V {
-                gradient[first + v] = simd.add_f32s(gradient[first + v], sums[t][v]);
+        for (number, sums) in sums.iter().enumerate() {
+            let first = (tap_row * kernel + tap + number) * vectors + vector;
+            for (to, sum) in gradient[first..].iter_mut().zip(sums) {
+                *to = simd.add_f32s(*to, *sum);
             }
         }
     }
@@ -299,9 +308,9 @@ impl Scatter<'_> {
             let mut sums = [simd.splat_f32s(0.0); P];
             for channel in 0..channels {
                 let weight = weight[channel * vectors + vector];
-                for place in 0..P {
-                    let value = simd.splat_f32s(small[place][channel]);
-                    sums[place] = simd.mul_add_e_f32s(value, weight, sums[place]);
+                for (sum, small) in sums.iter_mut().zip(small) {
+                    let value = simd.splat_f32s(small[channel]);
+                    *sum = simd.mul_add_e_f32s(value, weight, *sum);
                 }
             }
             let first = vector * S::F32_LANES;

@@ -3,6 +3,7 @@
 use super::BLOCK;
 use super::matmul::{Matrix, MatrixMut};
 use super::parallel::for_each;
+use std::array::from_fn;
 
 /// Rows and columns that are turned at a time: a row of them is a line of a processor's cache.
 const TILE: usize = 16;
@@ -22,12 +23,7 @@ pub(super) fn transpose(from: Matrix, to: MatrixMut) {
         return avx512::transpose(simd, from, to);
     }
     by_tiles(from, to, |tile| {
-        for row in 0..TILE {
-            for column in 0..row {
-                let value = tile[row][column];
-                tile[row][column] = std::mem::replace(&mut tile[column][row], value);
-            }
-        }
+        *tile = from_fn(|column| tile.map(|row| row[column]));
     });
 }
 

@@ -4,9 +4,9 @@ use super::buffers::{Buffer, Buffers};
 use super::chain::Stage;
 use super::convolution::{Geometry, Grid};
 use super::layer::{Layer, Map};
-use super::points::{Points, points, room, times};
 use super::transpose::turn;
 use super::winograd::Tiling;
+use super::winograd::matrices::{Points, points, room, times};
 use super::{sum_in_order, with_scratch, with_values};
 use candle_core::{Result, bail};
 

@@ -1,4 +1,4 @@
-//! Convolutions tile by tile, at the points of [`super::points`], with fewer multiplications.
+//! Convolutions tile by tile, at the points of [`points`], with fewer multiplications.
 //!
 //! A tile is a square of a small grid and what a convolution reads for it. A stride is no obstacle: every
 //! `stride`-th pixel makes a grid of its own with `kernel / stride` taps, a convolution of stride 1. These
@@ -9,20 +9,15 @@
 //! of [`super::convolution`] are `M = V U`, `V = M Uᵀ` and the gradient `Vᵀ M`, and each way back from the
 //! points is the transpose of the way there.
 
-use super::buffers::{Buffer, Buffers};
+pub(super) mod matrices;
+mod points;
+mod weights;
+
 use super::convolution::{Geometry, Grid};
 use super::frame::Frame;
 use super::matmul::{Destination, Matrix, MatrixMut, matmul};
-use super::parallel::for_each;
-use super::points::{
-    AREA, INPUTS, LINE, POINTS, Place, Position, Sizes, coefficients, matrices, points, points_by,
-    read, room, sizes, taps, times, write,
-};
-use super::transpose::transpose;
-use super::with_scratch;
-
-/// Rows of weights that a thread handles at a time.
-const ROWS: usize = 16;
+use matrices::{Position, Sizes, matrices, sizes};
+use points::{AREA, INPUTS, LINE, POINTS, Place, coefficients, read, write};
 
 /// How a convolution is cut into tiles.
 #[derive(Debug, Clone, Copy)]
@@ -151,6 +146,7 @@ impl Tiling {
                     first: row * row_len + column * channels,
                     row: stride * row_len,
                     column: stride * channels,
+                    channels,
                 };
                 (place, position.further(phase * channels))
             })
@@ -167,6 +163,7 @@ impl Tiling {
                 first: row * side * row_len + column * side * channels,
                 row: row_len,
                 column: channels,
+                channels,
             };
             (place, position)
         })
@@ -235,147 +232,23 @@ impl Tiling {
             );
         }
     }
-
-    /// The weights, from PyTorch's order to the points: `U` for the products that give small grids, `Uᵀ`
-    /// for those that give large ones.
-    pub(super) fn weights(&self, target: Grid, torch: &[f32], buffers: &Buffers) -> Buffer {
-        let channels = self.geometry.large[2];
-        let area = self.geometry.kernel * self.geometry.kernel;
-        let (phases, small) = (self.phases(), self.small_columns());
-        // A row has one phase: of one large channel and all small ones, or the other way round.
-        let row_len = match target {
-            Grid::Small => small,
-            Grid::Large => channels,
-        };
-        let phase_and_weights = |row: usize| match target {
-            Grid::Small => {
-                let first = row % channels * area;
-                let torch = Matrix::new(torch, small, channels * area);
-                (row / channels, torch.some_columns(first..first + area))
-            }
-            Grid::Large => {
-                let first = row / phases * channels;
-                let torch = Matrix::new(torch, small * channels, area);
-                (row % phases, torch.some_rows(first..first + channels))
-            }
-        };
-        let sizes = self.weight_sizes();
-        let mut to = buffers.take(room(&sizes));
-        let blocks = points_by(&mut to, &sizes, &[ROWS * row_len; AREA]);
-        let blocks = blocks.into_iter().enumerate();
-        for_each(blocks, |(block, mut points)| {
-            with_scratch(area * row_len, |weights| {
-                for row in 0..points[0].len() / row_len {
-                    let (phase, torch) = phase_and_weights(block * ROWS + row);
-                    if row == 0 || target == Grid::Small || phase == 0 {
-                        transpose(torch, MatrixMut::new(weights, row_len));
-                    }
-                    self.read_weights(weights, phase, row, &mut points);
-                }
-            });
-        });
-        to
-    }
-
-    /// The taps of a phase to the points of a row of weights. `weights` has the values of a row for each tap.
-    fn read_weights(&self, weights: &[f32], phase: usize, row: usize, to: &mut [&mut [f32]]) {
-        let row_len = weights.len() / (self.geometry.kernel * self.geometry.kernel);
-        let first = self.tap_places(phase, row_len);
-        match self.taps {
-            2 => read_taps::<2>(weights, first, row * row_len, row_len, to),
-            3 => read_taps::<3>(weights, first, row * row_len, row_len, to),
-            _ => read_taps::<4>(weights, first, row * row_len, row_len, to),
-        }
-    }
-
-    /// Where a phase's taps lie in weights with `each` values a tap.
-    fn tap_places(&self, phase: usize, each: usize) -> Place {
-        let Geometry { kernel, stride, .. } = self.geometry;
-        Place {
-            first: (phase / stride * kernel + phase % stride) * each,
-            row: stride * kernel * each,
-            column: stride * each,
-        }
-    }
-
-    /// The gradient `Vᵀ M` of `U`, as that of the weights in PyTorch's order.
-    pub(super) fn weight_gradient(
-        &self,
-        images: usize,
-        large: &[f32],
-        small: &[f32],
-        torch: &mut [f32],
-        buffers: &Buffers,
-    ) {
-        let (rows, columns) = (self.large_columns(), self.small_columns());
-        let sizes = self.weight_sizes();
-        let mut gradient = buffers.take(room(&sizes));
-        let grid_sizes = |grid| times(&self.sizes(grid), images);
-        let (large_sizes, small_sizes) = (grid_sizes(Grid::Large), grid_sizes(Grid::Small));
-        let grids = matrices(large, &large_sizes).zip(matrices(small, &small_sizes));
-        let products = points(&mut gradient, &sizes).into_iter().zip(grids);
-        for_each(products, |(gradient, (large, small))| {
-            let tiles = large.len() / rows;
-            let large = Matrix::new(large, tiles, rows).transposed();
-            let small = Matrix::new(small, tiles, columns);
-            let gradient = MatrixMut::new(gradient, columns);
-            matmul(large, small, gradient, Destination::Overwrite);
-        });
-        self.torch_gradient(&gradient, torch);
-    }
-
-    /// The transpose of what [`Tiling::weights`] does for small grids.
-    fn torch_gradient(&self, from: &[f32], torch: &mut [f32]) {
-        let Geometry {
-            kernel,
-            large: [_, _, channels],
-            ..
-        } = self.geometry;
-        let (area, columns) = (kernel * kernel, self.small_columns());
-        let points: Vec<_> = matrices(from, &self.weight_sizes()).collect();
-        let by_channel = MatrixMut::new(torch, channels * area).by_columns(area);
-        let by_channel = by_channel.into_iter().enumerate();
-        for_each(by_channel, |(channel, to)| {
-            with_scratch(area * columns, |weights| {
-                weights.fill(0.0);
-                for phase in 0..self.phases() {
-                    let row = phase * channels + channel;
-                    self.add_weights(&points, row, phase, weights);
-                }
-                transpose(Matrix::new(weights, area, columns), to);
-            });
-        });
-    }
-
-    /// The transpose of [`Tiling::read_weights`].
-    fn add_weights(&self, from: &[&[f32]], row: usize, phase: usize, weights: &mut [f32]) {
-        let row_len = self.small_columns();
-        let first = self.tap_places(phase, row_len);
-        match self.taps {
-            2 => add_taps::<2>(from, row * row_len, row_len, weights, first),
-            3 => add_taps::<3>(from, row * row_len, row_len, weights, first),
-            _ => add_taps::<4>(from, row * row_len, row_len, weights, first),
-        }
-    }
 }
 
 vectorized! {
     fn read_large(tiling: Tiling, image: usize, framed: &[f32], to: &mut [&mut [f32]]) {
-        let channels = tiling.geometry.large[2];
         for (place, position) in tiling.large_places(image) {
-            read(&INPUTS, framed, place, channels, to, position);
+            read(&INPUTS, framed, place, to, position);
         }
     }
 }
 
 vectorized! {
     fn write_large(tiling: Tiling, image: usize, from: &[&mut [f32]], framed: &mut [f32]) {
-        let channels = tiling.geometry.large[2];
         framed.fill(0.0);
         for (place, position) in tiling.large_places(image) {
             let axis = const { &INPUTS.transposed() };
             // Tiles overlap here.
-            write(axis, from, position, framed, place, channels, true);
+            write(axis, from, position, framed, place, true);
         }
     }
 }
@@ -387,9 +260,8 @@ vectorized! {
         framed: &[f32],
         to: &mut [&mut [f32]],
     ) {
-        let axis = const { &coefficients::<N>() };
         for (place, position) in tiling.small_places(image) {
-            read(axis, framed, place, tiling.small_columns(), to, position);
+            read(const { &coefficients::<N>() }, framed, place, to, position);
         }
     }
 }
@@ -401,37 +273,10 @@ vectorized! {
         from: &[&mut [f32]],
         framed: &mut [f32],
     ) {
-        let axis = const { &coefficients::<N>().transposed() };
         for (place, position) in tiling.small_places(image) {
-            write(axis, from, position, framed, place, tiling.small_columns(), false);
+            let axis = const { &coefficients::<N>().transposed() };
+            write(axis, from, position, framed, place, false);
         }
-    }
-}
-
-vectorized! {
-    fn read_taps<const N: usize>(
-        from: &[f32],
-        place: Place,
-        position: usize,
-        channels: usize,
-        to: &mut [&mut [f32]],
-    ) {
-        let position = Position::even(position);
-        read(const { &taps::<N>() }, from, place, channels, to, position);
-    }
-}
-
-vectorized! {
-    fn add_taps<const N: usize>(
-        from: &[&[f32]],
-        position: usize,
-        channels: usize,
-        to: &mut [f32],
-        place: Place,
-    ) {
-        let axis = const { &taps::<N>().transposed() };
-        let position = Position::even(position);
-        write(axis, from, position, to, place, channels, true);
     }
 }
 
