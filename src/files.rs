@@ -45,13 +45,27 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String> {
         .map_err(|_| Error::input(path.display(), "is not a text file"))
 }
 
-/// Writes a file so that it holds either its old content or all of the new one, whatever happens
-/// meanwhile: into a temporary file beside it, flushed to disk, then renamed.
+/// Writes a file so that it holds either its old content or all of the new one, whatever happens to this
+/// process meanwhile: into a temporary file beside it, then renamed.
 ///
 /// # Errors
 ///
 /// If the folder cannot be written, or the disk is full; the old content is then untouched.
 pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
+    write(path, content, false)
+}
+
+/// The same, whatever happens to the machine: the content is flushed to disk before it has its name, and the name
+/// before this returns.
+///
+/// # Errors
+///
+/// The same.
+pub fn write_durably(path: &Path, content: &[u8]) -> Result<()> {
+    write(path, content, true)
+}
+
+fn write(path: &Path, content: &[u8], flush: bool) -> Result<()> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -64,22 +78,27 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let mut file = builder.tempfile_in(folder)?;
         file.write_all(content)?;
-        file.as_file().sync_all()?;
+        if flush {
+            file.as_file().sync_all()?;
+        }
         file.persist(path)?;
-        sync_folder(folder)
+        if flush {
+            sync_folder(folder)?;
+        }
+        Ok(())
     };
     write().map_err(|error| Error::failed(path.display(), format!("cannot be written: {error}")))
 }
 
 /// Makes a rename in `folder` survive a power cut.
 #[cfg(unix)]
-pub fn sync_folder(folder: &Path) -> std::io::Result<()> {
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
 /// Other systems than Unix cannot open a folder, and need not.
 #[cfg(not(unix))]
-pub fn sync_folder(_folder: &Path) -> std::io::Result<()> {
+fn sync_folder(_folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 

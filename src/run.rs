@@ -1,7 +1,7 @@
 //! The run directory: what is where, and how it is written and read again.
 
 use crate::config::Config;
-use crate::files::{self, write_atomically};
+use crate::files::{self, write_durably};
 use crate::model::Vae;
 use crate::train::{Losses, Progress, Step, Trainer};
 use crate::weights::{self, Tensors};
@@ -186,7 +186,7 @@ impl RunDir {
     pub fn write_config(&self, config: &Config) -> Result<()> {
         let text = serde_json::to_string_pretty(config)
             .map_err(|error| Error::failed(self.config().display(), error))?;
-        write_atomically(&self.config(), format!("{text}\n").as_bytes())
+        write_durably(&self.config(), format!("{text}\n").as_bytes())
     }
 
     /// Reads the resolved configuration.
@@ -219,8 +219,8 @@ impl RunDir {
             progress: trainer.progress,
         };
         let checkpoint = weights::to_bytes(named.clone().chain(moments), &state)?;
-        write_atomically(&self.model(), &weights::to_bytes(named, &description)?)?;
-        write_atomically(&self.checkpoint(), &checkpoint)
+        write_durably(&self.model(), &weights::to_bytes(named, &description)?)?;
+        write_durably(&self.checkpoint(), &checkpoint)
     }
 }
 
@@ -427,7 +427,7 @@ impl MetricsLog {
         let metrics = parse_metrics(&text, step, &path)?;
         let kept: Vec<u8> = metrics.iter().flat_map(line).collect();
         if kept != text.as_bytes() {
-            write_atomically(&path, &kept)?;
+            write_durably(&path, &kept)?;
         }
         let file = OpenOptions::new().create(true).append(true).open(&path);
         let file = file.map_err(|error| cannot_append(&path, &error))?;
@@ -455,7 +455,7 @@ impl MetricsLog {
     pub fn plot(&mut self) -> Result<()> {
         self.plotted = self.metrics.len();
         let svg = plot::losses(&self.metrics)?;
-        write_atomically(&self.run.loss_plot(), svg.as_bytes())
+        write_durably(&self.run.loss_plot(), svg.as_bytes())
     }
 
     /// Makes all lines survive a power cut.

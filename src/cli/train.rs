@@ -107,7 +107,10 @@ impl Train {
             Some(out) => RunDir::create(out)?,
             None => RunDir::create_fresh(source_name(&config.data))?,
         };
-        train(trainer, &config, &dataset, run, console)
+        // First of all: a directory with anything else in it could be neither resumed nor begun again.
+        run.write_config(&config)?;
+        let log = MetricsLog::open(&run, 0)?;
+        train(trainer, &config, &dataset, &run, log, console)
     }
 
     fn resume(self, dir: &Path, console: &Console, device: &Device) -> Result<ExitCode> {
@@ -147,7 +150,10 @@ impl Train {
             }
             None => console.say("nothing was saved yet: beginning again"),
         }
-        train(trainer, &config, &dataset, run, console)
+        // Last of all: what is refused has changed nothing.
+        let log = MetricsLog::open(&run, done)?;
+        run.write_config(&config)?;
+        train(trainer, &config, &dataset, &run, log, console)
     }
 
     /// The configuration with the flags that were given in place of its values.
@@ -264,14 +270,13 @@ fn train(
     mut trainer: Trainer,
     config: &Config,
     dataset: &Dataset,
-    run: RunDir,
+    run: &RunDir,
+    log: MetricsLog,
     console: &Console,
 ) -> Result<ExitCode> {
     let interrupts = Interrupts::listen()?;
     let begun = Instant::now();
-    // First of all: a directory with anything else in it could be neither resumed nor begun again.
-    run.write_config(config)?;
-    let mut recorder = Recorder::new(&trainer, config, dataset, &run, console)?;
+    let mut recorder = Recorder::new(&trainer, config, &dataset.test, run, log, console)?;
     let outcome = trainer.run(
         || interrupts.raised().is_some(),
         |trainer, event| recorder.record(trainer, event),
@@ -316,16 +321,16 @@ impl<'a> Recorder<'a> {
     fn new(
         trainer: &Trainer,
         config: &'a Config,
-        dataset: &Dataset,
+        test: &Split,
         run: &'a RunDir,
+        log: MetricsLog,
         console: &'a Console,
     ) -> Result<Self> {
-        let test: &Split = &dataset.test;
         Ok(Self {
             config,
             console,
             run,
-            log: MetricsLog::open(run, trainer.progress.step)?,
+            log,
             bar: console.bar(config.steps, trainer.progress.step),
             originals: slice_to_tensor(test, 0, STRIP.min(test.len()), trainer.vae.device())?,
             clock: Clock::start(),
@@ -382,9 +387,9 @@ impl<'a> Recorder<'a> {
         let reconstructions = vae.decode(&posterior.mean, Mode::Inference)?;
         let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
         let strip = grid::png_pairs(&flat(&self.originals)?, &flat(&reconstructions)?, STRIP)?;
-        files::write_atomically(&self.run.reconstruction(step), &strip)?;
+        files::write_durably(&self.run.reconstruction(step), &strip)?;
         let samples = draw(vae, SAMPLES, self.config.seed, 1.0)?;
-        files::write_atomically(
+        files::write_durably(
             &self.run.sample(step),
             &grid::png(&samples, SAMPLE_COLUMNS)?,
         )

@@ -75,7 +75,7 @@ pub fn write_folder(folder: &Path, dataset: &Dataset) -> Result<()> {
     files::create_folder(folder)?;
     for part in parts(dataset) {
         let content = [part.header.as_slice(), part.body].concat();
-        files::write_atomically(&folder.join(part.file), &content)?;
+        files::write_durably(&folder.join(part.file), &content)?;
     }
     Ok(())
 }

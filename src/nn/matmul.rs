@@ -24,7 +24,8 @@ impl<'a> Matrix<'a> {
     ///
     /// If `data` has not exactly `rows * cols` elements.
     pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
-        assert_eq!(data.len(), rows * cols, "a {rows} by {cols} matrix");
+        let len = rows.checked_mul(cols);
+        assert_eq!(len, Some(data.len()), "a {rows} by {cols} matrix");
         Self {
             data,
             rows,

@@ -330,12 +330,101 @@ impl Scatter<'_> {
     fn add(&mut self, taps: &[f32], [row, column]: [usize; 2], [mut tap_row, mut tap]: [usize; 2]) {
         let Geometry { kernel, stride, .. } = *self.geometry;
         let len = (self.geometry.small[1] - 1) * stride + kernel;
-        for taps in taps.chunks_exact(TAPS) {
+        // A processor without vectors gives one tap at a time.
+        for taps in taps.chunks(TAPS) {
             let place = (row * stride + tap_row) * len + column * stride + tap;
-            super::add(&mut self.framed[place..place + TAPS], taps);
-            tap += TAPS;
+            super::add(&mut self.framed[place..place + taps.len()], taps);
+            tap += taps.len();
             if tap == kernel {
                 (tap_row, tap) = (tap_row + 1, 0);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(len: usize, seed: usize) -> Vec<f32> {
+        let value = |i: usize| ((i * 7 + seed) % 11) as f32 - 5.0;
+        (0..len).map(value).collect()
+    }
+
+    /// Calls `visit(tap, place on the small grid, place on the large grid)` wherever a tap meets a pixel.
+    fn for_taps(geometry: &Geometry, mut visit: impl FnMut(usize, usize, usize)) {
+        let Geometry {
+            large: [large_rows, large_columns, _],
+            small: [rows, columns, _],
+            kernel,
+            stride,
+            pad,
+        } = *geometry;
+        for place in 0..rows * columns {
+            for tap in 0..kernel * kernel {
+                let row = place / columns * stride + tap / kernel;
+                let column = place % columns * stride + tap % kernel;
+                let inside = (pad[0]..pad[0] + large_rows).contains(&row)
+                    && (pad[1]..pad[1] + large_columns).contains(&column);
+                if inside {
+                    let pixel = (row - pad[0]) * large_columns + column - pad[1];
+                    visit(tap, place, pixel);
+                }
+            }
+        }
+    }
+
+    /// Whole numbers, so that sums are exact in any order.
+    #[test]
+    fn all_three_match_the_definition() {
+        for (side, places, channels, kernel, stride, pad) in [
+            (28, 14, 32, 4, 2, 1),
+            (28, 14, 64, 4, 2, 1),
+            (9, 9, 16, 4, 1, 1),
+            (11, 4, 48, 5, 3, 2),
+            (7, 8, 16, 8, 1, 4),
+            (3, 3, 16, 1, 1, 0),
+        ] {
+            let geometry = Geometry {
+                large: [side, side, 1],
+                small: [places, places, channels],
+                kernel,
+                stride,
+                pad: [pad, pad],
+            };
+            let (images, taps) = (2, kernel * kernel);
+            let (pixels, cells) = (side * side, places * places * channels);
+            let (large, small) = (values(images * pixels, 1), values(images * cells, 2));
+            let transposed = values(taps * channels, 3);
+            let weight: Vec<f32> = (0..taps * channels)
+                .map(|i| transposed[i % taps * channels + i / taps])
+                .collect();
+            let mut gathered = vec![0.0; images * cells];
+            let mut scattered = vec![0.0; images * pixels];
+            let mut gradient = vec![0.0; taps * channels];
+            for image in 0..images {
+                for_taps(&geometry, |tap, place, pixel| {
+                    let pixel = image * pixels + pixel;
+                    for channel in 0..channels {
+                        let cell = image * cells + place * channels + channel;
+                        let tap = tap * channels + channel;
+                        gathered[cell] += large[pixel] * transposed[tap];
+                        scattered[pixel] += small[cell] * transposed[tap];
+                        gradient[tap] += large[pixel] * small[cell];
+                    }
+                });
+            }
+
+            assert!(geometry.has_one_channel());
+            let mut found = vec![f32::NAN; images * cells];
+            gather(&geometry, &large, &transposed, &mut found, |_| ());
+            assert_eq!(found, gathered, "{geometry:?}");
+            let found = weight_gradient(&geometry, &large, &small);
+            assert_eq!(found, gradient, "{geometry:?}");
+            if geometry.has_lines_of_taps() {
+                let mut found = vec![f32::NAN; images * pixels];
+                scatter(&geometry, &small, &weight, &mut found);
+                assert_eq!(found, scattered, "{geometry:?}");
             }
         }
     }

@@ -48,3 +48,51 @@ impl Drop for Done<'_> {
         self.0.fetch_sub(1, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    fn on_threads(threads: usize, work: impl FnOnce() + Send) {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.unwrap().install(work);
+    }
+
+    #[test]
+    fn each_task_is_done_once() {
+        for threads in [1, 2, 5] {
+            for tasks in [0, 1, 2, 100] {
+                let mut done = vec![0; tasks];
+                on_threads(threads, || for_each(&mut done, |done| *done += 1));
+                assert!(done.iter().all(|&times| times == 1), "{done:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn loops_may_be_within_loops() {
+        let sum = AtomicUsize::new(0);
+        on_threads(3, || {
+            for_each(0..10, |a| {
+                for_each(0..10, |b| drop(sum.fetch_add(a * b, Ordering::Relaxed)));
+            });
+        });
+        assert_eq!(sum.into_inner(), 45 * 45);
+    }
+
+    #[test]
+    fn a_panic_in_a_task_comes_through_once_the_others_are_done() {
+        let done = AtomicUsize::new(0);
+        on_threads(2, || {
+            let call = || {
+                for_each(0..10, |task| {
+                    assert_ne!(task, 3);
+                    done.fetch_add(1, Ordering::Relaxed);
+                });
+            };
+            assert!(catch_unwind(AssertUnwindSafe(call)).is_err());
+        });
+        assert_eq!(done.into_inner(), 9);
+    }
+}

@@ -19,8 +19,8 @@ pub(super) fn transpose(from: Matrix, to: MatrixMut) {
     let shape = (from.columns(), from.rows());
     assert_eq!((to.rows(), to.columns()), shape, "shape of a transpose");
     #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = pulp::x86::V4::try_new() {
-        return avx512::transpose(simd, from, to);
+    if let Some(simd) = pulp::x86::V3::try_new() {
+        return avx::transpose(simd, from, to);
     }
     by_tiles(from, to, |tile| {
         *tile = from_fn(|column| tile.map(|row| row[column]));
@@ -54,17 +54,21 @@ fn by_tiles(from: Matrix, mut to: MatrixMut, turn: impl Fn(&mut Tile)) {
 
 /// The compiler finds no shuffles for a tile, so here they are.
 #[cfg(target_arch = "x86_64")]
-mod avx512 {
-    use super::{Matrix, MatrixMut, Tile, by_tiles};
-    use pulp::x86::V4;
-    use std::arch::x86_64::__m512;
+mod avx {
+    use super::{Matrix, MatrixMut, TILE, Tile, by_tiles};
+    use pulp::x86::V3;
+    use std::arch::x86_64::__m256;
+    use std::array::from_fn;
 
-    pub(super) fn transpose(simd: V4, from: Matrix, to: MatrixMut) {
+    /// Values of a vector.
+    const LANES: usize = 8;
+
+    pub(super) fn transpose(simd: V3, from: Matrix, to: MatrixMut) {
         simd.vectorize(Transpose { simd, from, to });
     }
 
     struct Transpose<'a> {
-        simd: V4,
+        simd: V3,
         from: Matrix<'a>,
         to: MatrixMut<'a>,
     }
@@ -80,52 +84,55 @@ mod avx512 {
     }
 
     #[inline(always)]
-    fn turn(simd: V4, tile: &mut Tile) {
-        let row = |index: usize| -> __m512 { pulp::cast(tile[index]) };
-        let [a0, a1, a2, a3] = fours(simd, row(0), row(1), row(2), row(3));
-        let [b0, b1, b2, b3] = fours(simd, row(4), row(5), row(6), row(7));
-        let [c0, c1, c2, c3] = fours(simd, row(8), row(9), row(10), row(11));
-        let [d0, d1, d2, d3] = fours(simd, row(12), row(13), row(14), row(15));
-        put(simd, tile, 0, [a0, b0, c0, d0]);
-        put(simd, tile, 1, [a1, b1, c1, d1]);
-        put(simd, tile, 2, [a2, b2, c2, d2]);
-        put(simd, tile, 3, [a3, b3, c3, d3]);
+    fn turn(simd: V3, tile: &mut Tile) {
+        let mut turned: Tile = [[0.0; TILE]; TILE];
+        for row in (0..TILE).step_by(LANES) {
+            for column in (0..TILE).step_by(LANES) {
+                let quarter = from_fn(|index| vector(tile, row + index, column));
+                let quarter = turn_quarter(simd, quarter);
+                for (index, vector) in quarter.into_iter().enumerate() {
+                    let to = &mut turned[column + index][row..row + LANES];
+                    to.copy_from_slice(&pulp::cast::<_, [f32; LANES]>(vector));
+                }
+            }
+        }
+        *tile = turned;
     }
 
-    /// From four rows four values each of columns c, c + 4, c + 8 and c + 12, for each c of the first four.
     #[inline(always)]
-    fn fours(simd: V4, a: __m512, b: __m512, c: __m512, d: __m512) -> [__m512; 4] {
-        let f = simd.avx512f;
-        let [ab, cd] = [f._mm512_unpacklo_ps(a, b), f._mm512_unpacklo_ps(c, d)];
-        let [ab2, cd2] = [f._mm512_unpackhi_ps(a, b), f._mm512_unpackhi_ps(c, d)];
-        let [ab, cd] = [f._mm512_castps_pd(ab), f._mm512_castps_pd(cd)];
-        let [ab2, cd2] = [f._mm512_castps_pd(ab2), f._mm512_castps_pd(cd2)];
+    fn vector(tile: &Tile, row: usize, column: usize) -> __m256 {
+        let values: [f32; LANES] = from_fn(|index| tile[row][column + index]);
+        pulp::cast(values)
+    }
+
+    #[inline(always)]
+    fn turn_quarter(simd: V3, [a, b, c, d, e, f, g, h]: [__m256; LANES]) -> [__m256; LANES] {
+        let above = fours(simd, a, b, c, d);
+        let below = fours(simd, e, f, g, h);
+        let avx = simd.avx;
+        from_fn(|column| {
+            let (above, below) = (above[column % 4], below[column % 4]);
+            match column < 4 {
+                true => avx._mm256_permute2f128_ps::<0x20>(above, below),
+                false => avx._mm256_permute2f128_ps::<0x31>(above, below),
+            }
+        })
+    }
+
+    /// From four rows four values each of columns c and c + 4, for each c of the first four.
+    #[inline(always)]
+    fn fours(simd: V3, a: __m256, b: __m256, c: __m256, d: __m256) -> [__m256; 4] {
+        let avx = simd.avx;
+        let [ab, cd] = [avx._mm256_unpacklo_ps(a, b), avx._mm256_unpacklo_ps(c, d)];
+        let [ab2, cd2] = [avx._mm256_unpackhi_ps(a, b), avx._mm256_unpackhi_ps(c, d)];
+        let [ab, cd] = [avx._mm256_castps_pd(ab), avx._mm256_castps_pd(cd)];
+        let [ab2, cd2] = [avx._mm256_castps_pd(ab2), avx._mm256_castps_pd(cd2)];
         [
-            f._mm512_castpd_ps(f._mm512_unpacklo_pd(ab, cd)),
-            f._mm512_castpd_ps(f._mm512_unpackhi_pd(ab, cd)),
-            f._mm512_castpd_ps(f._mm512_unpacklo_pd(ab2, cd2)),
-            f._mm512_castpd_ps(f._mm512_unpackhi_pd(ab2, cd2)),
+            avx._mm256_castpd_ps(avx._mm256_unpacklo_pd(ab, cd)),
+            avx._mm256_castpd_ps(avx._mm256_unpackhi_pd(ab, cd)),
+            avx._mm256_castpd_ps(avx._mm256_unpacklo_pd(ab2, cd2)),
+            avx._mm256_castpd_ps(avx._mm256_unpackhi_pd(ab2, cd2)),
         ]
-    }
-
-    /// Columns c, c + 4, c + 8 and c + 12 from what [`fours`] made for c of all rows.
-    #[inline(always)]
-    fn put(simd: V4, tile: &mut Tile, column: usize, [a, b, c, d]: [__m512; 4]) {
-        const EVEN: i32 = 0b10_00_10_00;
-        const ODD: i32 = 0b11_01_11_01;
-        let f = simd.avx512f;
-        let [ab, cd] = [
-            f._mm512_shuffle_f32x4::<EVEN>(a, b),
-            f._mm512_shuffle_f32x4::<EVEN>(c, d),
-        ];
-        tile[column] = pulp::cast(f._mm512_shuffle_f32x4::<EVEN>(ab, cd));
-        tile[column + 8] = pulp::cast(f._mm512_shuffle_f32x4::<ODD>(ab, cd));
-        let [ab, cd] = [
-            f._mm512_shuffle_f32x4::<ODD>(a, b),
-            f._mm512_shuffle_f32x4::<ODD>(c, d),
-        ];
-        tile[column + 4] = pulp::cast(f._mm512_shuffle_f32x4::<EVEN>(ab, cd));
-        tile[column + 12] = pulp::cast(f._mm512_shuffle_f32x4::<ODD>(ab, cd));
     }
 }
 

@@ -165,7 +165,7 @@ impl Place {
         assert!(lines[1..].iter().all(|l| l.starts_with("hint: ")), "{said}");
         assert!(lines.len() <= 2, "{said}");
         assert!(outcome.stderr.contains(why), "no `{why}` in {said}");
-        assert!(outcome.time < Duration::from_secs(2), "{said}");
+        assert!(outcome.time < Duration::from_secs(10), "{said}");
         assert!(self.files("") == before, "files changed: {said}");
     }
 

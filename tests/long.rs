@@ -1,0 +1,46 @@
+//! Long trainings hold their memory.
+//!
+//! `VAE_TEST_STEPS=100000 cargo test --release --test long -- --nocapture` trains longer, and says what it found.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use common::Place;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+/// The memory that a process has now, in KiB.
+fn resident(child: &Child) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let number = line.unwrap().split_whitespace().nth(1);
+    number.unwrap().parse().unwrap()
+}
+
+#[test]
+fn metrics_pictures_and_checkpoints_that_pile_up_take_no_memory() {
+    let steps = std::env::var("VAE_TEST_STEPS").map_or(10_000, |steps| steps.parse().unwrap());
+    let place = Place::new();
+    let line = format!("train --config tiny.json --steps {steps} --out run");
+    let mut command = place.command(&format!("{line} --image-every 50 --save-every 50"));
+    let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut messages = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut memory_at = |step: u64| {
+        let begins = format!("step {step} of ");
+        assert!(messages.any(|line| line.unwrap().starts_with(&begins)));
+        resident(&child)
+    };
+    let begin = memory_at(steps / 10);
+    let end = memory_at(steps - 50);
+    println!(
+        "{begin} KiB after {} steps, {end} KiB after {}",
+        steps / 10,
+        steps - 50
+    );
+    // What is left to say would be said to nobody.
+    assert!(messages.last().unwrap().unwrap().starts_with("done in "));
+    assert!(child.wait().unwrap().success());
+    assert!(end <= 1.05 * begin, "{begin} KiB, then {end} KiB");
+    assert_eq!(place.files("run/samples").len() as u64, steps / 50);
+}
