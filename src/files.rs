@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
 /// What the names of files that are being written begin and end with.
-const PARTIAL: (&str, &str) = (".", ".partial");
+const PARTIAL: (&str, &str) = (".vae-", ".partial");
 
 /// The content of a file of at most `limit` bytes.
 ///

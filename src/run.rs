@@ -38,7 +38,7 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes the directory of a new run.
+    /// Makes the directory of a new run. What a process that was killed left half written is removed.
     ///
     /// # Errors
     ///
@@ -47,8 +47,10 @@ impl RunDir {
         files::create_folder(path)?;
         let run = Self::lock(path)?;
         Self::refuse_occupied(path)?;
-        files::create_folder(&run.reconstructions())?;
-        files::create_folder(&run.samples())?;
+        for folder in run.folders() {
+            files::create_folder(&folder)?;
+            files::remove_partial(&folder)?;
+        }
         Ok(run)
     }
 
@@ -101,8 +103,8 @@ impl RunDir {
             "holds no config.json of a run"
         } else {
             let run = Self::lock(path)?;
-            for folder in [path, &run.reconstructions(), &run.samples()] {
-                files::remove_partial(folder)?;
+            for folder in run.folders() {
+                files::remove_partial(&folder)?;
             }
             return Ok(run);
         };
@@ -162,6 +164,11 @@ impl RunDir {
     /// The curves of the loss.
     pub fn loss_plot(&self) -> PathBuf {
         self.path.join("loss.svg")
+    }
+
+    /// The directory and those in it.
+    fn folders(&self) -> [PathBuf; 3] {
+        [self.path.clone(), self.reconstructions(), self.samples()]
     }
 
     fn reconstructions(&self) -> PathBuf {

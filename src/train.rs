@@ -94,8 +94,11 @@ pub enum Event {
     Interval(Step),
     /// The model was evaluated on the test images.
     Evaluation(u64, Losses),
-    /// It is time to save.
-    Save,
+    /// It is time to save; for the last time if nothing comes after it.
+    Save {
+        /// Whether the run ends here.
+        last: bool,
+    },
 }
 
 /// A model in training.
@@ -183,7 +186,8 @@ impl<'a> Trainer<'a> {
             }
             if due(self.config.save_every) || stopped {
                 self.check_weights()?;
-                on_event(self, Event::Save)?;
+                let last = last || stopped;
+                on_event(self, Event::Save { last })?;
             }
         }
         Ok(())

@@ -32,6 +32,17 @@ fn with_dropout(place: &Place) {
     );
 }
 
+/// Dense layers that no number of threads shares out evenly.
+fn with_odd_sizes(place: &Place) {
+    let dense = |features| json!({"dense": {"features": features, "activation": "relu"}});
+    let pixels = json!({"dense": {"features": 784, "activation": "sigmoid"}});
+    let changes = [
+        ("/encoder", json!([dense(217), dense(65)])),
+        ("/decoder", json!([dense(145), dense(1), dense(73), pixels])),
+    ];
+    place.config("odd.json", &changes);
+}
+
 #[test]
 fn the_same_seed_gives_the_same_run_and_another_seed_another() {
     let place = Place::new();
@@ -54,7 +65,8 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
 fn the_number_of_threads_changes_no_byte() {
     let place = Place::new();
     with_dropout(&place);
-    for config in ["tiny", "dropout"] {
+    with_odd_sizes(&place);
+    for config in ["tiny", "dropout", "odd"] {
         let run = |threads: usize| format!("{config}-{threads}");
         for threads in [1, 2, 3, 8] {
             let line = format!("train --config {config}.json --threads {threads} --out");

@@ -283,7 +283,6 @@ fn train(
     );
     recorder.bar.finish_and_clear();
     outcome?;
-    recorder.log.plot()?;
     console.result(run.path())?;
     if let Some(code) = interrupts.raised()
         && trainer.progress.step < config.steps
@@ -343,7 +342,11 @@ impl<'a> Recorder<'a> {
             Event::Collapse(step) => self.collapse(&step),
             Event::Interval(interval) => self.interval(trainer, interval)?,
             Event::Evaluation(step, losses) => self.evaluation(step, losses)?,
-            Event::Save => {
+            Event::Save { last } => {
+                // What comes after a checkpoint nobody would make good.
+                if last {
+                    self.log.plot()?;
+                }
                 // A checkpoint must not be newer than the metrics that it will not bring back.
                 self.log.sync()?;
                 self.run.save(trainer, self.config)?;

@@ -3,6 +3,9 @@
 //! Three matrix products, each cut into blocks that threads take one by one. There are far more weights than
 //! images, so weights are read as they lie: for the outputs along their rows, for the gradients of the inputs
 //! across their columns. What the products want otherwise is done to the images.
+//!
+//! How a product is cut may change its last bits (a block of one row, say, is summed up in another order), so the blocks
+//! are the same on any number of threads.
 
 use super::buffers::{Buffer, Buffers};
 use super::chain::{Back, Kept};
@@ -17,19 +20,17 @@ use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Rows of the outputs that a thread computes at a time: a multiple of what the innermost loop of a product
-/// handles.
-const ROWS: usize = 24;
-/// Images whose outputs are computed at a time: their inputs stay in cache. There are zeros beyond them up to a
-/// multiple of a line, for them not to be copied first.
+/// Images that are computed at a time: what is read or written for them stays in cache. On the way to the outputs
+/// there are zeros beyond them up to a multiple of a line, for them not to be copied first.
 const IMAGES: usize = 64;
 const LINE: usize = 16;
-/// Images of the inputs' gradients that are computed at a time. With more, weights would be copied first.
-const FEW_IMAGES: usize = 36;
-/// Outputs that are added up at a time: their weights stay in cache from images to images.
+/// Outputs of an image that a thread computes at a time: a multiple of what the innermost loop of a product handles.
+/// What they are made of is read anew each time.
+const ROWS: usize = 72;
+/// Inputs whose gradients a thread computes at a time.
+const INPUTS: usize = 64;
+/// Outputs that are added up for those at a time: their weights stay in cache from images to images.
 const OUTPUTS: usize = 256;
-/// Inputs that a thread computes at a time, at least and at most.
-const INPUTS: [usize; 2] = [64, 256];
 /// Multiplications that are worth a thread.
 const MULTIPLICATIONS: usize = 1 << 21;
 
@@ -74,7 +75,7 @@ pub(super) fn forward(
 /// `output = activation(inputᵀ weightᵀ + bias)`: `input` has a column an image, and perhaps some more.
 fn layer_forward(layer: &Layer, input: Matrix, output: MatrixMut) -> Result<()> {
     let columns = input.columns();
-    let rows = times_enough(ROWS, input.rows() * columns);
+    let rows = rows_worth_a_thread(input.rows() * columns);
     let blocks = output.by_columns(rows).into_iter().enumerate();
     let block = |weight: Matrix, bias: &[f32], mut output: MatrixMut| {
         with_scratch(bias.len() * columns, |scratch| {
@@ -144,12 +145,9 @@ fn back_to_input(layers: &[Layer], gradient: Matrix, to: &mut [f32]) -> Result<(
         with_values(&layer.weight.value, |weight| {
             let weight = Matrix::new(weight, part.len(), inputs);
             let gradient = gradient.some_columns(part);
-            let [least, most] = INPUTS;
-            let width = inputs.div_ceil(rayon::current_num_threads());
-            let width = width.next_multiple_of(least).min(most);
-            let blocks = MatrixMut::new(to, inputs).by_columns(width);
+            let blocks = MatrixMut::new(to, inputs).by_columns(INPUTS);
             for_each(blocks.into_iter().enumerate(), |(number, to)| {
-                let columns = number * width..number * width + to.columns();
+                let columns = number * INPUTS..number * INPUTS + to.columns();
                 add_products(gradient, weight.some_columns(columns), to, destination);
             });
             Ok(())
@@ -168,19 +166,18 @@ fn add_products(gradient: Matrix, weight: Matrix, mut to: MatrixMut, destination
         };
         let outputs = first..weight.rows().min(first + OUTPUTS);
         let weight = weight.some_rows(outputs.clone());
-        for (number, to) in to.reborrow().by_rows(FEW_IMAGES).enumerate() {
-            let images = number * FEW_IMAGES..number * FEW_IMAGES + to.rows();
+        for (number, to) in to.reborrow().by_rows(IMAGES).enumerate() {
+            let images = number * IMAGES..number * IMAGES + to.rows();
             let gradient = gradient.some_rows(images).some_columns(outputs.clone());
             matmul(gradient, weight, to, destination);
         }
     }
 }
 
-/// So many times `few` rows or columns that they are worth a thread, if each takes `multiplications`.
-fn times_enough(few: usize, multiplications: usize) -> usize {
-    (MULTIPLICATIONS / multiplications)
-        .next_multiple_of(few)
-        .max(few)
+/// A multiple of [`ROWS`] that is worth a thread, if a row takes `multiplications`.
+fn rows_worth_a_thread(multiplications: usize) -> usize {
+    let rows = MULTIPLICATIONS / multiplications;
+    rows.next_multiple_of(ROWS).max(ROWS)
 }
 
 /// The chain rule through dropout and activation; the gradient of the biases, in parts.

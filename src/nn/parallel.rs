@@ -75,7 +75,9 @@ mod tests {
         let sum = AtomicUsize::new(0);
         on_threads(3, || {
             for_each(0..10, |a| {
-                for_each(0..10, |b| drop(sum.fetch_add(a * b, Ordering::Relaxed)));
+                for_each(0..10, |b| {
+                    sum.fetch_add(a * b, Ordering::Relaxed);
+                });
             });
         });
         assert_eq!(sum.into_inner(), 45 * 45);

@@ -236,8 +236,9 @@ impl Tiling {
 
 vectorized! {
     fn read_large(tiling: Tiling, image: usize, framed: &[f32], to: &mut [&mut [f32]]) {
+        let mut half = [[[0.0; LINE]; POINTS]; POINTS];
         for (place, position) in tiling.large_places(image) {
-            read(&INPUTS, framed, place, to, position);
+            read(&INPUTS, framed, place, to, position, &mut half);
         }
     }
 }
@@ -245,10 +246,11 @@ vectorized! {
 vectorized! {
     fn write_large(tiling: Tiling, image: usize, from: &[&mut [f32]], framed: &mut [f32]) {
         framed.fill(0.0);
+        let mut half = [[[0.0; LINE]; POINTS]; POINTS];
         for (place, position) in tiling.large_places(image) {
             let axis = const { &INPUTS.transposed() };
             // Tiles overlap here.
-            write(axis, from, position, framed, place, true);
+            write(axis, from, position, framed, place, true, &mut half);
         }
     }
 }
@@ -260,8 +262,10 @@ vectorized! {
         framed: &[f32],
         to: &mut [&mut [f32]],
     ) {
+        let mut half = [[[0.0; LINE]; N]; POINTS];
         for (place, position) in tiling.small_places(image) {
-            read(const { &coefficients::<N>() }, framed, place, to, position);
+            let axis = const { &coefficients::<N>() };
+            read(axis, framed, place, to, position, &mut half);
         }
     }
 }
@@ -273,9 +277,10 @@ vectorized! {
         from: &[&mut [f32]],
         framed: &mut [f32],
     ) {
+        let mut half = [[[0.0; LINE]; POINTS]; N];
         for (place, position) in tiling.small_places(image) {
             let axis = const { &coefficients::<N>().transposed() };
-            write(axis, from, position, framed, place, false);
+            write(axis, from, position, framed, place, false, &mut half);
         }
     }
 }

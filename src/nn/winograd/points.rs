@@ -167,6 +167,9 @@ impl Place {
     }
 }
 
+/// Scratch for a square that is at the points along one axis only. Who handles many squares makes it once.
+pub(super) type Half<const M: usize, const N: usize> = [[Line; N]; M];
+
 /// From a grid to the points: `axis` times a square times the transpose of `axis`, for each of its channels.
 #[inline(always)]
 pub(super) fn read<const N: usize>(
@@ -175,28 +178,28 @@ pub(super) fn read<const N: usize>(
     place: Place,
     points: &mut [&mut [f32]],
     position: Position,
+    half: &mut Half<POINTS, N>,
 ) {
     let Axis { whole, short } = axis;
     // One by one, for the compiler to know the matrices.
     match position.short {
-        [false, false] => read_square(whole, whole, grid, place, points, position),
-        [false, true] => read_square(whole, short, grid, place, points, position),
-        [true, false] => read_square(short, whole, grid, place, points, position),
-        [true, true] => read_square(short, short, grid, place, points, position),
+        [false, false] => read_square([whole, whole], grid, place, points, position, half),
+        [false, true] => read_square([whole, short], grid, place, points, position, half),
+        [true, false] => read_square([short, whole], grid, place, points, position, half),
+        [true, true] => read_square([short, short], grid, place, points, position, half),
     }
 }
 
 #[inline(always)]
 fn read_square<const N: usize>(
-    rows: &Side<POINTS, N>,
-    columns: &Side<POINTS, N>,
+    [rows, columns]: [&Side<POINTS, N>; 2],
     grid: &[f32],
     place: Place,
     points: &mut [&mut [f32]],
     position: Position,
+    half: &mut Half<POINTS, N>,
 ) {
     for channel in (0..place.channels).step_by(LINE) {
-        let mut half = [[[0.0; LINE]; N]; POINTS];
         for column in 0..N {
             let mut values = [[0.0; LINE]; N];
             for (row, value) in values.iter_mut().enumerate() {
@@ -231,28 +234,28 @@ pub(super) fn write<const N: usize>(
     grid: &mut [f32],
     place: Place,
     add_to: bool,
+    half: &mut Half<N, POINTS>,
 ) {
     let Axis { whole, short } = axis;
     match position.short {
-        [false, false] => write_square(whole, whole, points, position, grid, place, add_to),
-        [false, true] => write_square(whole, short, points, position, grid, place, add_to),
-        [true, false] => write_square(short, whole, points, position, grid, place, add_to),
-        [true, true] => write_square(short, short, points, position, grid, place, add_to),
+        [false, false] => write_square([whole, whole], points, position, grid, place, add_to, half),
+        [false, true] => write_square([whole, short], points, position, grid, place, add_to, half),
+        [true, false] => write_square([short, whole], points, position, grid, place, add_to, half),
+        [true, true] => write_square([short, short], points, position, grid, place, add_to, half),
     }
 }
 
 #[inline(always)]
 fn write_square<const N: usize>(
-    rows: &Side<N, POINTS>,
-    columns: &Side<N, POINTS>,
+    [rows, columns]: [&Side<N, POINTS>; 2],
     points: &[impl AsRef<[f32]>],
     position: Position,
     grid: &mut [f32],
     place: Place,
     add_to: bool,
+    half: &mut Half<N, POINTS>,
 ) {
     for channel in (0..place.channels).step_by(LINE) {
-        let mut half = [[[0.0; LINE]; POINTS]; N];
         for column in (0..POINTS).filter(|column| columns.has(*column)) {
             let mut values = [[0.0; LINE]; POINTS];
             for (row, value) in values.iter_mut().enumerate() {

@@ -2,7 +2,7 @@
 
 use super::Tiling;
 use super::matrices::{Position, matrices, points, points_by, room, times};
-use super::points::{AREA, Place, read, taps, write};
+use super::points::{AREA, LINE, POINTS, Place, read, taps, write};
 use crate::nn::buffers::{Buffer, Buffers};
 use crate::nn::convolution::{Geometry, Grid};
 use crate::nn::matmul::{Destination, Matrix, MatrixMut, matmul};
@@ -151,7 +151,8 @@ vectorized! {
         position: Position,
         to: &mut [&mut [f32]],
     ) {
-        read(const { &taps::<N>() }, from, place, to, position);
+        let mut half = [[[0.0; LINE]; N]; POINTS];
+        read(const { &taps::<N>() }, from, place, to, position, &mut half);
     }
 }
 
@@ -163,6 +164,7 @@ vectorized! {
         place: Place,
     ) {
         let axis = const { &taps::<N>().transposed() };
-        write(axis, from, position, to, place, true);
+        let mut half = [[[0.0; LINE]; POINTS]; N];
+        write(axis, from, position, to, place, true, &mut half);
     }
 }
