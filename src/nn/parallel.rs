@@ -1,33 +1,48 @@
 //! Loops on all threads.
 
 use rayon::Yield;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Looks for work that a waiting thread takes before it lets others have its core.
 const LOOKS: usize = 100;
 
 /// Calls `work` with each task, on all threads of the pool.
 ///
-/// Unlike in rayon's own loops, the calling thread does not go to sleep before the last task is done: the loops
-/// of a step are so short that it takes longer to wake one.
+/// The calling thread takes the first of the tasks that are left, the others the last: from loop to loop, a
+/// thread finds in its cache what it had before. Unlike in rayon's own loops, the calling thread does not go to
+/// sleep before the last task is done: the loops of a step are so short that it takes longer to wake one.
 pub(super) fn for_each<T: Send>(tasks: impl IntoIterator<Item = T>, work: impl Fn(T) + Sync) {
-    let mut tasks: Vec<T> = tasks.into_iter().collect();
-    if rayon::current_num_threads() == 1 || tasks.len() == 1 {
+    let tasks: VecDeque<T> = tasks.into_iter().collect();
+    let helpers = rayon::current_num_threads()
+        .min(tasks.len())
+        .saturating_sub(1);
+    if helpers == 0 {
         return tasks.into_iter().for_each(work);
     }
-    let left = AtomicUsize::new(tasks.len());
+    let undone = AtomicUsize::new(tasks.len());
+    let tasks = Mutex::new(tasks);
+    let take = |which: fn(&mut VecDeque<T>) -> Option<T>| {
+        which(&mut tasks.lock().unwrap_or_else(PoisonError::into_inner))
+    };
+    let run = |task: T| {
+        let _done = Done(&undone);
+        work(task);
+    };
     rayon::in_place_scope(|scope| {
-        // This thread takes the last of its tasks first, the others the first.
-        tasks.reverse();
-        for task in tasks {
-            let (work, done) = (&work, Done(&left));
-            scope.spawn(move |_| {
-                let _done = done;
-                work(task);
+        for _ in 0..helpers {
+            scope.spawn(|_| {
+                while let Some(task) = take(VecDeque::pop_back) {
+                    run(task);
+                }
             });
         }
+        while let Some(task) = take(VecDeque::pop_front) {
+            run(task);
+        }
         let mut looks = 0;
-        while left.load(Ordering::Acquire) > 0 {
+        while undone.load(Ordering::Acquire) > 0 {
             if rayon::yield_now() == Some(Yield::Executed) {
                 looks = 0;
             } else if looks < LOOKS {
