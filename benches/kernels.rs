@@ -6,13 +6,13 @@ use candle_core::{Device, Tensor, Var};
 use divan::Bencher;
 use vae::architecture::{Architecture, LayerPlan};
 use vae::config::Config;
-use vae::model::Mode;
+use vae::data::PIXELS;
+use vae::model::{Mode, Posterior};
 use vae::nn::Kernels;
 use vae::nn::adam::{Adam, Constants};
 use vae::nn::chain::{Chain, Stage};
 use vae::nn::gradient::Gradients;
 use vae::nn::layer::{Layer, Parameter};
-use vae::nn::loss;
 use vae::rng::{Purpose, normal};
 
 const BATCH: usize = 64;
@@ -102,15 +102,18 @@ fn layer_backward_with_candle(bencher: Bencher, name: &str) {
 
 const KERNELS: [Kernels; 2] = [Kernels::Fused, Kernels::Candle];
 
-/// Both terms of the loss, forward and backward.
+/// The decoder's last layer with both terms of the loss, forward and backward.
 #[divan::bench(args = KERNELS)]
 fn losses(bencher: Bencher, kernels: &Kernels) {
-    let [x, y] = [0, 1].map(|_| Var::from_tensor(&noise(&[BATCH, 784])).unwrap());
-    let [mean, log_variance] = [0, 1].map(|_| Var::from_tensor(&noise(&[BATCH, 16])).unwrap());
+    let (chain, input) = layer("decoder.conv_transpose2");
+    let images = noise(&[BATCH, PIXELS]);
+    let parameters = Var::from_tensor(&noise(&[BATCH, 2 * 16])).unwrap();
+    let mode = Mode::Training { seed: 1, step: 1 };
     bencher.bench_local(|| {
-        let squared_error = loss::squared_error(&y, &x.as_detached_tensor(), *kernels).unwrap();
-        let kl = loss::kl(&mean, &log_variance, *kernels).unwrap();
-        let loss = (squared_error + kl).unwrap().mean_all().unwrap();
+        let posterior = Posterior::new(parameters.as_tensor().clone()).unwrap();
+        let errors = chain.squared_error(&input, &images, mode, *kernels);
+        let kl = posterior.kl(*kernels).unwrap();
+        let loss = (errors.unwrap() + kl).unwrap().mean_all().unwrap();
         loss.backward().unwrap()
     });
 }

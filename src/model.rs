@@ -6,8 +6,7 @@ use crate::data::PIXELS;
 use crate::nn::chain::{Chain, Stage};
 use crate::nn::gradient::Gradients;
 use crate::nn::layer::{Layer, Parameter};
-use crate::nn::reparameterise::reparameterise;
-use crate::nn::{Kernels, all_finite, loss};
+use crate::nn::{Kernels, all_finite};
 use crate::rng::{Purpose, stream};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor, Var};
@@ -15,34 +14,7 @@ use rand::Rng;
 use std::collections::HashMap;
 
 pub use crate::nn::chain::Mode;
-
-/// What the encoder says of images: a normal distribution over latent vectors for each.
-#[derive(Debug, Clone)]
-pub struct Posterior {
-    /// (images, latent dimensions)
-    pub mean: Tensor,
-    /// (images, latent dimensions); the natural logarithm.
-    pub log_variance: Tensor,
-}
-
-impl Posterior {
-    /// mean + standard deviation * epsilon: a sample that gradients pass through (Kingma and Welling,
-    /// 2014).
-    ///
-    /// # Shapes
-    ///
-    /// - epsilon: (images, latent dimensions), standard normal
-    /// - output: (images, latent dimensions)
-    pub fn sample(&self, epsilon: &Tensor, kernels: Kernels) -> Result<Tensor> {
-        let (mean, log_variance) = (&self.mean, &self.log_variance);
-        Ok(reparameterise(mean, log_variance, epsilon, kernels)?)
-    }
-
-    /// The divergence of each image's posterior from the prior, in nats: (images).
-    pub fn kl(&self, kernels: Kernels) -> Result<Tensor> {
-        Ok(loss::kl(&self.mean, &self.log_variance, kernels)?)
-    }
-}
+pub use crate::nn::posterior::Posterior;
 
 /// The loss of each image, in its two terms: (images) both.
 #[derive(Debug, Clone)]
@@ -205,11 +177,8 @@ impl Vae {
     ///
     /// - images: (images, 784), 0 to 1
     pub fn encode(&self, images: &Tensor, mode: Mode) -> Result<Posterior> {
-        let posterior = self.encoder.forward(images, mode, self.kernels)?;
-        Ok(Posterior {
-            mean: posterior.narrow(1, 0, self.latent_dim)?,
-            log_variance: posterior.narrow(1, self.latent_dim, self.latent_dim)?,
-        })
+        let parameters = self.encoder.forward(images, mode, self.kernels)?;
+        Ok(Posterior::new(parameters)?)
     }
 
     /// Latent vectors to images.
@@ -231,9 +200,10 @@ impl Vae {
     /// - epsilon: (images, latent dimensions), standard normal
     pub fn terms(&self, images: &Tensor, epsilon: &Tensor, mode: Mode) -> Result<Terms> {
         let posterior = self.encode(images, mode)?;
-        let reconstructions = self.decode(&posterior.sample(epsilon, self.kernels)?, mode)?;
+        let latent = posterior.sample(epsilon, self.kernels)?;
+        let decoder = &self.decoder;
         Ok(Terms {
-            squared_error: loss::squared_error(&reconstructions, images, self.kernels)?,
+            squared_error: decoder.squared_error(&latent, images, mode, self.kernels)?,
             kl: posterior.kl(self.kernels)?,
         })
     }

@@ -5,7 +5,7 @@ use super::{model_path, write_result};
 use crate::config::Config;
 use crate::data::{self, PIXELS, Source};
 use crate::model::Mode;
-use crate::nn::loss::squared_error;
+use crate::nn::squared_error::squared_error;
 use crate::train::slice_to_tensor;
 use crate::{Error, Result, grid, run};
 use candle_core::{Device, Tensor};
@@ -59,15 +59,15 @@ impl Reconstruct {
             self.own_images(device)?
         };
         let posterior = vae.encode(&originals, Mode::Inference)?;
-        let reconstructions = vae.decode(&posterior.mean, Mode::Inference)?;
-        let errors =
-            squared_error(&reconstructions, &originals, vae.kernels())?.to_vec1::<f32>()?;
+        let reconstructions = vae.decode(&posterior.mean()?, Mode::Inference)?;
+        let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
+        let (originals, reconstructions) = (flat(&originals)?, flat(&reconstructions)?);
+        let errors = squared_error(&reconstructions, &originals, PIXELS);
         let kls = posterior.kl(vae.kernels())?.to_vec1::<f32>()?;
         for ((name, error), kl) in names.iter().zip(&errors).zip(&kls) {
             console.say(format_args!("{name}: squared error {error:.2}, KL {kl:.2}"));
         }
-        let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
-        let strip = grid::png_pairs(&flat(&originals)?, &flat(&reconstructions)?, COLUMNS)?;
+        let strip = grid::png_pairs(&originals, &reconstructions, COLUMNS)?;
         write_result(&self.out, &strip)?;
         console.result(&self.out)?;
         Ok(ExitCode::SUCCESS)

@@ -387,7 +387,7 @@ impl<'a> Recorder<'a> {
 
     fn pictures(&self, vae: &Vae, step: u64) -> Result<()> {
         let posterior = vae.encode(&self.originals, Mode::Inference)?;
-        let reconstructions = vae.decode(&posterior.mean, Mode::Inference)?;
+        let reconstructions = vae.decode(&posterior.mean()?, Mode::Inference)?;
         let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
         let strip = grid::png_pairs(&flat(&self.originals)?, &flat(&reconstructions)?, STRIP)?;
         files::write_durably(&self.run.reconstruction(step), &strip)?;

@@ -7,9 +7,10 @@ use super::buffers::{Buffer, Buffers};
 use super::dropout::Mask;
 use super::gradient::{Gradients, Input};
 use super::layer::{Layer, Map};
+use super::squared_error::{squared_error, squared_error_gradient};
 use super::work::Work;
 use super::{Kernels, dense, lanes, values, with_values};
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor, bail};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -134,18 +135,55 @@ impl Chain {
     /// - output: (images, ...) with the shape that the last stage writes
     pub fn forward(&self, input: &Tensor, mode: Mode, kernels: Kernels) -> Result<Tensor> {
         match self.layers().next() {
-            Some(first) if kernels == Kernels::Fused => {
-                let pass = Pass {
-                    links: self.0.clone(),
-                    mode,
-                    kept: Mutex::default(),
-                };
-                // The operation finds its weights by itself. One of them is its second argument so that
-                // candle knows that there is something to differentiate by.
-                input.contiguous()?.apply_op2(&first.weight.value, pass)
-            }
+            Some(first) if kernels == Kernels::Fused => self.fused(first, input, None, mode),
             _ => self.forward_with_candle(input, mode),
         }
+    }
+
+    /// Applies the stages; the sum of (output - target)² for each image.
+    ///
+    /// # Shapes
+    ///
+    /// - input: as of [`Chain::forward`]
+    /// - target: (images, values of an output)
+    /// - output: (images)
+    ///
+    /// No gradient is computed for `target`.
+    pub fn squared_error(
+        &self,
+        input: &Tensor,
+        target: &Tensor,
+        mode: Mode,
+        kernels: Kernels,
+    ) -> Result<Tensor> {
+        match self.layers().next() {
+            Some(first) if kernels == Kernels::Fused => {
+                self.fused(first, input, Some(target.contiguous()?), mode)
+            }
+            _ => {
+                let output = self.forward_with_candle(input, mode)?;
+                (output.flatten_from(1)? - target)?.sqr()?.sum(D::Minus1)
+            }
+        }
+    }
+
+    /// The stages as one operation, with the squared error if there is a target.
+    fn fused(
+        &self,
+        first: &Layer,
+        input: &Tensor,
+        target: Option<Tensor>,
+        mode: Mode,
+    ) -> Result<Tensor> {
+        let pass = Pass {
+            links: self.0.clone(),
+            mode,
+            target,
+            kept: Mutex::default(),
+        };
+        // The operation finds its weights by itself. One of them is its second argument so that candle knows
+        // that there is something to differentiate by.
+        input.contiguous()?.apply_op2(&first.weight.value, pass)
     }
 
     /// Takes the gradients that the last backward pass of the fused operation left with the parameters.
@@ -203,12 +241,15 @@ impl Links {
 struct Pass {
     links: Arc<Links>,
     mode: Mode,
+    /// What the output is compared with, if the error is asked for instead.
+    target: Option<Tensor>,
     kept: Mutex<Vec<Kept>>,
 }
 
 /// What the backward pass needs of a stage.
 pub(super) struct Kept {
-    /// What it wrote, if somebody reads it again. The output of the last stage is kept by candle.
+    /// What it wrote, if somebody reads it again. The output of the last stage is kept by candle, if that is
+    /// given it.
     pub output: Buffer,
     /// What dropout dropped of it.
     pub mask: Option<Mask>,
@@ -231,8 +272,8 @@ pub(super) struct Back<'a> {
 }
 
 impl Pass {
-    /// Runs the stages, and keeps what the backward pass needs.
-    fn run(&self, input: &[f32], images: usize) -> Result<Vec<f32>> {
+    /// Runs the stages; what they wrote, and what the backward pass needs.
+    fn run(&self, input: &[f32], images: usize) -> Result<Vec<Kept>> {
         let Links {
             stages, buffers, ..
         } = &*self.links;
@@ -252,16 +293,29 @@ impl Pass {
                 None => lanes::forward(&stages[run], input, images, kept, training, buffers)?,
             }
         }
-        let output = all_kept.last_mut().map(|last| {
-            let output = std::mem::replace(&mut last.output, buffers.take(0));
-            output.into_vec()
-        });
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = all_kept;
-        Ok(output.unwrap_or_default())
+        Ok(all_kept)
+    }
+
+    /// The gradient of the last stage's output, of the gradient of what candle was given.
+    fn output_gradient(&self, kept: &[Kept], gradient: &Tensor) -> Result<Buffer> {
+        let buffers = &self.links.buffers;
+        let gradient = gradient.contiguous()?;
+        with_values(&gradient, |gradient| match (&self.target, kept.last()) {
+            (Some(target), Some(Kept { output, .. })) => with_values(target, |target| {
+                let mut to = buffers.take(output.len());
+                squared_error_gradient(output, target, gradient, &mut to);
+                Ok(to)
+            }),
+            _ => {
+                let mut copy = buffers.take(gradient.len());
+                copy.copy_from_slice(gradient);
+                Ok(copy)
+            }
+        })
     }
 
     /// The chain rule from the last stage to the first; the gradient of the input, if it is wanted. Leaves in
-    /// `dense` the dense stages and the gradients of what they sum up.
+    /// `dense` the dense stages and the gradients of what they sum up. `output` is what candle was given.
     fn run_back(
         &self,
         input: &[f32],
@@ -275,7 +329,7 @@ impl Pass {
             stages, buffers, ..
         } = &*self.links;
         let mut outputs: Vec<&[f32]> = kept.iter().map(|kept| &*kept.output).collect();
-        if let Some(last) = outputs.last_mut() {
+        if let (Some(last), None) = (outputs.last_mut(), &self.target) {
             *last = output;
         }
         let back = Back {
@@ -342,6 +396,14 @@ impl Back<'_> {
     }
 }
 
+/// [`squared_error`] with a target that must fit.
+fn squared_errors(output: &[f32], target: &Tensor, outputs: usize) -> Result<Vec<f32>> {
+    with_values(target, |target| match target.len() == output.len() {
+        true => Ok(squared_error(output, target, outputs)),
+        false => bail!("{} outputs for {} targets", output.len(), target.len()),
+    })
+}
+
 impl CustomOp2 for Pass {
     fn name(&self) -> &'static str {
         "chain"
@@ -355,11 +417,20 @@ impl CustomOp2 for Pass {
         _anchor_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let images = layout.dims()[0];
-        let output = self.run(values(input, layout)?, images)?;
-        let mut shape = vec![images];
-        if let Some(stage) = self.links.stages.last() {
-            shape.extend(stage.output_shape());
+        let stages = &self.links.stages;
+        let mut kept = self.run(values(input, layout)?, images)?;
+        let (mut output, mut shape) = (Vec::new(), vec![images]);
+        if let (Some(last), Some(stage)) = (kept.last_mut(), stages.last()) {
+            match &self.target {
+                Some(target) => output = squared_errors(&last.output, target, stage.outputs())?,
+                None => {
+                    let nothing = self.links.buffers.take(0);
+                    output = std::mem::replace(&mut last.output, nothing).into_vec();
+                    shape.extend(stage.output_shape());
+                }
+            }
         }
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
         Ok((CpuStorage::F32(output), Shape::from(shape)))
     }
 
@@ -370,14 +441,9 @@ impl CustomOp2 for Pass {
         output: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let gradient = gradient.contiguous()?;
-        let gradient = with_values(&gradient, |values| {
-            let mut copy = self.links.buffers.take(values.len());
-            copy.copy_from_slice(values);
-            Ok(copy)
-        })?;
         let mut kept =
             std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
+        let gradient = self.output_gradient(&kept, gradient)?;
         let images = input.dim(0)?;
         let mut dense = Vec::new();
         let input_gradient = with_values(input, |i| {

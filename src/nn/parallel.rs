@@ -1,5 +1,6 @@
 //! Loops on all threads.
 
+use super::BLOCK;
 use rayon::Yield;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,6 +52,21 @@ pub(super) fn for_each<T: Send>(tasks: impl IntoIterator<Item = T>, work: impl F
             } else {
                 std::thread::yield_now();
             }
+        }
+    });
+}
+
+/// Calls `work` with each row of `to` and its number, on all threads. A row is the work of `values` values.
+pub(super) fn for_each_row(
+    to: &mut [f32],
+    columns: usize,
+    values: usize,
+    work: impl Fn(usize, &mut [f32]) + Sync,
+) {
+    let rows = (BLOCK / values).max(1);
+    for_each(to.chunks_mut(rows * columns).enumerate(), |(block, to)| {
+        for (row, to) in to.chunks_exact_mut(columns).enumerate() {
+            work(block * rows + row, to);
         }
     });
 }
