@@ -24,9 +24,10 @@ use std::sync::Arc;
 /// there are zeros beyond them up to a multiple of a line, for them not to be copied first.
 const IMAGES: usize = 64;
 const LINE: usize = 16;
-/// Outputs of an image that a thread computes at a time: a multiple of what the innermost loop of a product handles.
-/// What they are made of is read anew each time.
+/// Outputs of an image that a thread computes at a time, at most: what they are made of is read anew each time.
 const ROWS: usize = 72;
+/// Outputs that the innermost loop of a product handles.
+const TILE: usize = 6;
 /// Inputs whose gradients a thread computes at a time.
 const INPUTS: usize = 64;
 /// Outputs that are added up for those at a time: their weights stay in cache from images to images.
@@ -75,7 +76,7 @@ pub(super) fn forward(
 /// `output = activation(inputᵀ weightᵀ + bias)`: `input` has a column an image, and perhaps some more.
 fn layer_forward(layer: &Layer, input: Matrix, output: MatrixMut) -> Result<()> {
     let columns = input.columns();
-    let rows = rows_worth_a_thread(input.rows() * columns);
+    let rows = rows_at_a_time(output.columns(), input.rows() * columns);
     let blocks = output.by_columns(rows).into_iter().enumerate();
     let block = |weight: Matrix, bias: &[f32], mut output: MatrixMut| {
         with_scratch(bias.len() * columns, |scratch| {
@@ -174,10 +175,15 @@ fn add_products(gradient: Matrix, weight: Matrix, mut to: MatrixMut, destination
     }
 }
 
-/// A multiple of [`ROWS`] that is worth a thread, if a row takes `multiplications`.
-fn rows_worth_a_thread(multiplications: usize) -> usize {
-    let rows = MULTIPLICATIONS / multiplications;
-    rows.next_multiple_of(ROWS).max(ROWS)
+/// How many of `outputs` a thread computes at a time, if one takes `multiplications`: as many each time, for no
+/// thread to wait for another at the end.
+fn rows_at_a_time(outputs: usize, multiplications: usize) -> usize {
+    let most = (MULTIPLICATIONS / multiplications).max(ROWS);
+    let blocks = match outputs.div_ceil(most) {
+        1 => 1,
+        blocks => blocks.next_multiple_of(2),
+    };
+    outputs.div_ceil(blocks).next_multiple_of(TILE)
 }
 
 /// The chain rule through dropout and activation; the gradient of the biases, in parts.
