@@ -248,8 +248,8 @@ struct Pass {
 
 /// What the backward pass needs of a stage.
 pub(super) struct Kept {
-    /// What it wrote, if somebody reads it again. The output of the last stage is kept by candle, if that is
-    /// given it.
+    /// What it wrote, if somebody reads it again. The last output is kept by candle, unless candle is given its
+    /// error instead.
     pub output: Buffer,
     /// What dropout dropped of it.
     pub mask: Option<Mask>,
@@ -296,7 +296,7 @@ impl Pass {
         Ok(all_kept)
     }
 
-    /// The gradient of the last stage's output, of the gradient of what candle was given.
+    /// The gradient of the last stage's output, from that of what candle was given.
     fn output_gradient(&self, kept: &[Kept], gradient: &Tensor) -> Result<Buffer> {
         let buffers = &self.links.buffers;
         let gradient = gradient.contiguous()?;

@@ -17,7 +17,7 @@ pub fn squared_error(reconstructions: &[f32], images: &[f32], pixels: usize) -> 
     errors
 }
 
-/// The gradient of the reconstructions, of `gradient` by the errors.
+/// The gradient of the reconstructions, from `gradient`, that of their errors.
 pub(super) fn squared_error_gradient(
     reconstructions: &[f32],
     images: &[f32],
