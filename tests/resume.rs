@@ -101,9 +101,18 @@ fn a_terminated_run_is_saved_and_resumes_to_any_step() {
 fn a_second_signal_leaves_at_once() {
     use std::io::{BufRead, BufReader};
 
+    // A step that takes far longer than it takes to send signals.
+    let slow = [
+        ("/batch_size", json!(200)),
+        ("/eval_every", json!(1)),
+        ("/decoder/0/dense/features", json!(12_544)),
+        ("/decoder/1/reshape", json!([256, 7, 7])),
+        ("/decoder/2/conv_transpose/channels", json!(256)),
+    ];
     for signals in [["-INT", "-TERM"], ["-TERM", "-INT"]] {
         let place = Place::new();
-        let line = "train --config tiny.json --steps 1000000 --save-every 1000000 --out run";
+        place.config("slow.json", &slow);
+        let line = "train --config slow.json --steps 1000000 --save-every 1000000 --out run";
         let mut command = place.command(line);
         let mut child = command
             .stderr(std::process::Stdio::piped())
@@ -111,8 +120,7 @@ fn a_second_signal_leaves_at_once() {
             .unwrap();
         let mut messages = BufReader::new(child.stderr.take().unwrap()).lines();
         assert!(messages.any(|line| line.unwrap().starts_with("step ")));
-        // It gets both at the same time, before it can have finished its step.
-        for signal in ["-STOP", signals[0], signals[1], "-CONT"] {
+        for signal in signals {
             common::signal(&child, signal);
         }
         let code = child.wait().unwrap().code();
