@@ -239,6 +239,16 @@ fn a_target_of_another_size_is_refused() {
 }
 
 #[test]
+fn epsilon_of_another_size_is_refused() {
+    let [parameters, epsilon] =
+        [(2, 6), (1, 3)].map(|shape| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap());
+    for kernels in [Kernels::Fused, Kernels::Candle] {
+        let posterior = Posterior::new(parameters.clone()).unwrap();
+        assert!(posterior.sample(&epsilon, kernels).is_err(), "{kernels:?}");
+    }
+}
+
+#[test]
 fn posterior_samples_pass_gradients_to_mean_and_log_variance() {
     check_posterior_samples(Kernels::Fused);
     check_posterior_samples(Kernels::Candle);

@@ -51,7 +51,15 @@ impl Posterior {
     ///
     /// - epsilon: (images, latent dimensions), standard normal
     /// - output: (images, latent dimensions)
+    ///
+    /// # Errors
+    ///
+    /// If `epsilon` has another shape.
     pub fn sample(&self, epsilon: &Tensor, kernels: Kernels) -> Result<Tensor> {
+        let shape = (self.parameters.dim(0)?, self.latent_dim);
+        if epsilon.dims2()? != shape {
+            candle_core::bail!("epsilon is of shape {:?}, not {shape:?}", epsilon.dims());
+        }
         match kernels {
             Kernels::Fused => {
                 let epsilon = epsilon.flatten_all()?.to_vec1()?;
@@ -130,13 +138,13 @@ impl CustomOp1 for Sample {
         Ok((CpuStorage::F32(samples), shape))
     }
 
-    fn bwd(&self, parameters: &Tensor, _: &Tensor, samples: &Tensor) -> Result<Option<Tensor>> {
-        let samples = samples.contiguous()?;
-        let slopes = with_values(&samples, |samples| {
+    fn bwd(&self, parameters: &Tensor, _: &Tensor, gradients: &Tensor) -> Result<Option<Tensor>> {
+        let gradients = gradients.contiguous()?;
+        let slopes = with_values(&gradients, |gradients| {
             gradient(parameters, |image, [_, log_variances], [mean, to]| {
                 let row = image * mean.len()..(image + 1) * mean.len();
-                mean.copy_from_slice(&samples[row.clone()]);
-                let normals = log_variances.iter().zip(&samples[row.clone()]);
+                mean.copy_from_slice(&gradients[row.clone()]);
+                let normals = log_variances.iter().zip(&gradients[row.clone()]);
                 let normals = normals.zip(&self.epsilon[row]);
                 for (to, ((l, g), epsilon)) in to.iter_mut().zip(normals) {
                     *to = 0.5 * (0.5 * l).exp() * epsilon * g;
@@ -168,14 +176,14 @@ impl CustomOp1 for Kl {
         Ok((CpuStorage::F32(kls), Shape::from(images)))
     }
 
-    fn bwd(&self, parameters: &Tensor, _: &Tensor, kls: &Tensor) -> Result<Option<Tensor>> {
-        let kls = kls.to_vec1::<f32>()?;
+    fn bwd(&self, parameters: &Tensor, _: &Tensor, gradients: &Tensor) -> Result<Option<Tensor>> {
+        let gradients = gradients.to_vec1::<f32>()?;
         let slopes = gradient(parameters, |image, [means, log_variances], [mean, to]| {
             for (to, m) in mean.iter_mut().zip(means) {
-                *to = m * kls[image];
+                *to = m * gradients[image];
             }
             for (to, l) in to.iter_mut().zip(log_variances) {
-                *to = 0.5 * l.exp_m1() * kls[image];
+                *to = 0.5 * l.exp_m1() * gradients[image];
             }
         });
         slopes.map(Some)
