@@ -5,6 +5,7 @@ use crate::data::batches::{Batches, to_tensor};
 use crate::data::{Dataset, Split};
 use crate::model::{Mode, Terms, Vae};
 use crate::nn::adam::{Adam, Constants};
+use crate::nn::parallel::keep_awake;
 use crate::rng::{Purpose, normal};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
@@ -113,8 +114,8 @@ pub struct Trainer<'a> {
     config: &'a Config,
     dataset: &'a Dataset,
     batches: Batches<'a>,
-    /// The images of a step to come, and its number.
-    ahead: Option<(u64, Tensor)>,
+    /// The batch of a step to come.
+    ahead: Option<Batch>,
 }
 
 impl<'a> Trainer<'a> {
@@ -200,19 +201,21 @@ impl<'a> Trainer<'a> {
     /// If the loss is not finite; the error names the step.
     pub fn step(&mut self) -> Result<Step> {
         let step = self.progress.step + 1;
-        let device = self.vae.device().clone();
-        let images = match self.ahead.take() {
-            Some((number, images)) if number == step => images,
-            _ => self.batches.images(step, &device)?,
-        };
         let learning_rate = self.config.learning_rate_at(step);
         let (vae, adam, config) = (&self.vae, &self.adam, self.config);
-        let (losses, ahead) = rayon::join(
-            || learn(vae, adam, config, step, learning_rate, &images),
-            || self.batches.images(step + 1, &device),
-        );
+        let batches = &mut self.batches;
+        let batch = match self.ahead.take() {
+            Some(batch) if batch.step == step => batch,
+            _ => Batch::gather(batches, vae, config, step)?,
+        };
+        let (losses, ahead) = keep_awake(|| {
+            rayon::join(
+                || learn(vae, adam, config, &batch, learning_rate),
+                || Batch::gather(batches, vae, config, step + 1),
+            )
+        });
         let losses = losses?;
-        self.ahead = Some((step + 1, ahead?));
+        self.ahead = Some(ahead?);
         self.count(step, losses);
         Ok(Step {
             step,
@@ -271,21 +274,39 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Moves the weights of `vae` against the gradient of its loss on the images of a step; what the loss was.
+/// What a step learns from.
+#[derive(Debug)]
+struct Batch {
+    step: u64,
+    images: Tensor,
+    epsilon: Tensor,
+}
+
+impl Batch {
+    fn gather(batches: &mut Batches, vae: &Vae, config: &Config, step: u64) -> Result<Self> {
+        let purpose = Purpose::Posterior;
+        Ok(Self {
+            step,
+            images: batches.images(step, vae.device())?,
+            epsilon: noise(vae, config, purpose, step, config.batch_size)?,
+        })
+    }
+}
+
+/// Moves the weights of `vae` against the gradient of its loss on a batch; what the loss was.
 fn learn(
     vae: &Vae,
     adam: &Adam,
     config: &Config,
-    step: u64,
+    batch: &Batch,
     learning_rate: f64,
-    images: &Tensor,
 ) -> Result<Losses> {
-    let epsilon = noise(vae, config, Purpose::Posterior, step, config.batch_size)?;
+    let step = batch.step;
     let mode = Mode::Training {
         seed: config.seed,
         step,
     };
-    let terms = vae.terms(images, &epsilon, mode)?;
+    let terms = vae.terms(&batch.images, &batch.epsilon, mode)?;
     let losses = Losses::sum(&terms)?.divided_by(config.batch_size as f64);
     if !losses.loss(config.beta).is_finite() {
         return Err(diverged(step, not_finite(losses)));

@@ -16,7 +16,6 @@ use super::parallel::for_each;
 use super::transpose::{transpose, transpose_on_all_threads};
 use super::{BLOCK, sum_in_order, with_scratch, with_values};
 use candle_core::Result;
-use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -33,7 +32,7 @@ const INPUTS: usize = 64;
 /// Outputs that are added up for those at a time: their weights stay in cache from images to images.
 const OUTPUTS: usize = 256;
 /// Multiplications that are worth a thread.
-const MULTIPLICATIONS: usize = 1 << 21;
+const MULTIPLICATIONS: usize = 1 << 17;
 
 /// `output = activation(input weightᵀ + bias)`, and dropout. Layers beside each other read the same input,
 /// and write an image's outputs one after the other.
@@ -195,22 +194,21 @@ fn start_back(layers: &[Layer], back: &Back, gradient: &mut [f32]) -> Vec<Vec<f3
     let scale = mask.map_or(1.0, |mask| mask.scale);
     let outputs = gradient.len() / back.images;
     let block = (BLOCK / outputs).max(1) * outputs;
-    gradient
-        .par_chunks_mut(block)
-        .zip(back.outputs[0].par_chunks(block))
-        .map(|(gradients, results)| {
-            let mut biases = vec![0.0; outputs];
-            let images = gradients.chunks_exact_mut(outputs);
-            for (gradient, result) in images.zip(results.chunks_exact(outputs)) {
-                for (layer, part) in beside(layers) {
-                    let (result, gradient) = (&result[part.clone()], &mut gradient[part.clone()]);
-                    let activation = layer.activation;
-                    activation.backward(result, scale, gradient, &mut biases[part]);
-                }
+    let mut parts = vec![vec![0.0; outputs]; gradient.len().div_ceil(block)];
+    let blocks = gradient
+        .chunks_mut(block)
+        .zip(back.outputs[0].chunks(block));
+    for_each(blocks.zip(&mut parts), |((gradients, results), biases)| {
+        let images = gradients.chunks_exact_mut(outputs);
+        for (gradient, result) in images.zip(results.chunks_exact(outputs)) {
+            for (layer, part) in beside(layers) {
+                let (result, gradient) = (&result[part.clone()], &mut gradient[part.clone()]);
+                let activation = layer.activation;
+                activation.backward(result, scale, gradient, &mut biases[part]);
             }
-            biases
-        })
-        .collect()
+        }
+    });
+    parts
 }
 
 /// Layers beside each other, and which of an image's outputs are each one's.

@@ -42,7 +42,7 @@ mod lanes;
 pub mod layer;
 pub mod matmul;
 mod one_channel;
-mod parallel;
+pub(crate) mod parallel;
 pub mod posterior;
 pub mod squared_error;
 mod transpose;
@@ -73,7 +73,7 @@ impl Kernels {
 }
 
 /// Values that a thread handles at a time where each is handled by itself.
-const BLOCK: usize = 16 * 1024;
+const BLOCK: usize = 8 * 1024;
 
 /// Adds `from` to `to`, value by value.
 #[inline(always)]

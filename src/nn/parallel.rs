@@ -42,18 +42,39 @@ pub(super) fn for_each<T: Send>(tasks: impl IntoIterator<Item = T>, work: impl F
         while let Some(task) = take(VecDeque::pop_front) {
             run(task);
         }
-        let mut looks = 0;
-        while undone.load(Ordering::Acquire) > 0 {
-            if rayon::yield_now() == Some(Yield::Executed) {
-                looks = 0;
-            } else if looks < LOOKS {
-                looks += 1;
-                std::hint::spin_loop();
-            } else {
-                std::thread::yield_now();
-            }
-        }
+        work_until(|| undone.load(Ordering::Acquire) == 0);
     });
+}
+
+/// Calls `work`, and keeps the threads of the pool awake until it returns: between two loops they would go to
+/// sleep, and to wake one takes as long as a short loop.
+pub(crate) fn keep_awake<R>(work: impl FnOnce() -> R) -> R {
+    let undone = AtomicUsize::new(1);
+    let caller = rayon::current_thread_index();
+    rayon::in_place_scope(|scope| {
+        scope.spawn_broadcast(|_, thread| {
+            if Some(thread.index()) != caller {
+                work_until(|| undone.load(Ordering::Acquire) == 0);
+            }
+        });
+        let _done = Done(&undone);
+        work()
+    })
+}
+
+/// Does what there is to do in the pool until `end`, without going to sleep.
+fn work_until(end: impl Fn() -> bool) {
+    let mut looks = 0;
+    while !end() {
+        if rayon::yield_now() == Some(Yield::Executed) {
+            looks = 0;
+        } else if looks < LOOKS {
+            looks += 1;
+            std::hint::spin_loop();
+        } else {
+            std::thread::yield_now();
+        }
+    }
 }
 
 /// Calls `work` with each row of `to` and its number, on all threads. A row is the work of `values` values.
@@ -98,6 +119,20 @@ mod tests {
                 on_threads(threads, || for_each(&mut done, |done| *done += 1));
                 assert!(done.iter().all(|&times| times == 1), "{done:?}");
             }
+        }
+    }
+
+    #[test]
+    fn threads_are_kept_awake_until_the_work_is_done_or_panics() {
+        for threads in [1, 2, 5] {
+            on_threads(threads, || {
+                let done = AtomicUsize::new(0);
+                let count = || for_each(0..10, |task| _ = done.fetch_add(task, Ordering::Relaxed));
+                keep_awake(|| (0..10).for_each(|_| count()));
+                assert_eq!(done.into_inner(), 450);
+                let panic = || keep_awake(|| panic!("as it should"));
+                assert!(catch_unwind(panic).is_err());
+            });
         }
     }
 

@@ -5,6 +5,9 @@ use super::squared_error::sum;
 use super::{Kernels, values, with_values};
 use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
 
+/// As many values take as long as one with an exponential.
+const EXPONENTIAL: usize = 8;
+
 /// A normal distribution over latent vectors for each image, without correlations.
 #[derive(Debug, Clone)]
 pub struct Posterior {
@@ -103,7 +106,8 @@ fn gradient(
     let (_, columns) = parameters.dims2()?;
     let mut gradient = vec![0.0; parameters.elem_count()];
     with_values(parameters, |parameters| {
-        for_each_row(&mut gradient, columns, columns, |image, to| {
+        let values = columns * EXPONENTIAL;
+        for_each_row(&mut gradient, columns, values, |image, to| {
             let of = halves(&parameters[image * columns..][..columns]);
             slopes(image, of, to.split_at_mut(columns / 2).into());
         });
@@ -126,7 +130,8 @@ impl CustomOp1 for Sample {
         let latent_dim = columns / 2;
         let parameters = values(parameters, layout)?;
         let mut samples = vec![0.0; images * latent_dim];
-        for_each_row(&mut samples, latent_dim, latent_dim, |image, samples| {
+        let values = columns * EXPONENTIAL;
+        for_each_row(&mut samples, latent_dim, values, |image, samples| {
             let [means, log_variances] = halves(&parameters[image * columns..][..columns]);
             let epsilons = &self.epsilon[image * latent_dim..];
             let normals = means.iter().zip(log_variances).zip(epsilons);
@@ -166,7 +171,7 @@ impl CustomOp1 for Kl {
         let (images, columns) = layout.shape().dims2()?;
         let parameters = values(parameters, layout)?;
         let mut kls = vec![0.0; images];
-        for_each_row(&mut kls, 1, columns, |image, kl| {
+        for_each_row(&mut kls, 1, columns * EXPONENTIAL, |image, kl| {
             let of = halves(&parameters[image * columns..][..columns]);
             kl[0] = sum(of, |mean, log_variance| {
                 // exp_m1 keeps its precision where the posterior is close to the prior.
