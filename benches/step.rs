@@ -6,16 +6,17 @@
 //! Items are floating-point operations: of a step, those of its products as they are defined, a
 //! multiplication and an addition each. (The tiled convolutions get by with fewer.)
 
+mod common;
+
 use candle_core::Device;
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
+use common::{config, dataset, pool};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use rayon::prelude::*;
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use vae::architecture::Architecture;
 use vae::config::Config;
 use vae::data::batches::Batches;
-use vae::data::{Dataset, PIXELS, Split};
 use vae::model::{Mode, Vae};
 use vae::nn::Kernels;
 use vae::nn::layer::Map;
@@ -30,37 +31,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     divan::main();
-}
-
-fn config(name: &str, batch_size: usize) -> Config {
-    let path = format!("{}/configs/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(path).unwrap();
-    Config {
-        batch_size,
-        ..Config::parse(&text, name).unwrap()
-    }
-}
-
-/// Noise: what the pixels are makes no difference to the time of a step.
-fn dataset() -> Dataset {
-    let split = |images: usize| Split {
-        pixels: (0..images * PIXELS)
-            .map(|i| (i * 7919 % 251) as u8)
-            .collect(),
-        labels: vec![0; images],
-    };
-    Dataset {
-        name: "noise".into(),
-        train: split(4096),
-        test: split(1),
-    }
-}
-
-fn pool(threads: usize) -> ThreadPool {
-    ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .unwrap()
 }
 
 /// Floating-point operations of the matrix products of a step: each layer's product, and those of its
@@ -79,8 +49,8 @@ fn operations(config: &Config) -> usize {
     config.batch_size * (3 * products.iter().sum::<usize>() - products[0])
 }
 
-fn fused(bencher: Bencher, name: &str, batch_size: usize, threads: usize) {
-    let (config, dataset, pool) = (config(name, batch_size), dataset(), pool(threads));
+fn fused(bencher: Bencher, name: &str, batch_size: usize) {
+    let (config, dataset, pool) = (config(name, batch_size), dataset(), pool(0));
     let vae = Vae::new(&config, &Device::Cpu).unwrap();
     let mut trainer = Trainer::new(&config, &dataset, vae).unwrap();
     bencher
@@ -90,17 +60,12 @@ fn fused(bencher: Bencher, name: &str, batch_size: usize, threads: usize) {
 
 #[divan::bench(args = CONFIGS, sample_count = 50, sample_size = 1)]
 fn step(bencher: Bencher, name: &str) {
-    fused(bencher, name, 64, 0);
-}
-
-#[divan::bench(args = CONFIGS, sample_count = 50, sample_size = 1)]
-fn step_on_one_thread(bencher: Bencher, name: &str) {
-    fused(bencher, name, 64, 1);
+    fused(bencher, name, 64);
 }
 
 #[divan::bench(args = [16, 64, 256, 1024], sample_count = 20, sample_size = 1)]
 fn step_by_batch_size(bencher: Bencher, batch_size: usize) {
-    fused(bencher, "mnist", batch_size, 0);
+    fused(bencher, "mnist", batch_size);
 }
 
 /// The same model and loss from candle's own operations, and candle's own optimiser.
