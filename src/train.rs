@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::data::batches::{Batches, to_tensor};
 use crate::data::{Dataset, Split};
 use crate::model::{Mode, Terms, Vae};
+use crate::nn::Kernels;
 use crate::nn::adam::{Adam, Constants};
 use crate::nn::parallel::keep_awake;
 use crate::rng::{Purpose, normal};
@@ -208,12 +209,17 @@ impl<'a> Trainer<'a> {
             Some(batch) if batch.step == step => batch,
             _ => Batch::gather(batches, vae, config, step)?,
         };
-        let (losses, ahead) = keep_awake(|| {
+        let mut both = || {
             rayon::join(
                 || learn(vae, adam, config, &batch, learning_rate),
                 || Batch::gather(batches, vae, config, step + 1),
             )
-        });
+        };
+        let (losses, ahead) = match vae.kernels() {
+            Kernels::Fused => keep_awake(both),
+            // These run elsewhere, on a GPU perhaps: threads kept awake would wait for nothing.
+            Kernels::Candle => both(),
+        };
         let losses = losses?;
         self.ahead = Some(ahead?);
         self.count(step, losses);
