@@ -82,7 +82,7 @@ fn step_with_candle(bencher: Bencher, name: &str) {
         .counter(ItemsCount::new(operations(&config)))
         .bench_local(|| {
             step += 1;
-            let images = batches.images(step, &device).unwrap();
+            let images = batches.images(step).unwrap();
             let shape = (config.batch_size, config.latent_dim);
             let epsilon = normal(config.seed, Purpose::Posterior, step, shape.0 * shape.1);
             let epsilon = candle_core::Tensor::from_vec(epsilon, shape, &device).unwrap();

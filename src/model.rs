@@ -177,7 +177,8 @@ impl Vae {
     ///
     /// - images: (images, 784), 0 to 1
     pub fn encode(&self, images: &Tensor, mode: Mode) -> Result<Posterior> {
-        let parameters = self.encoder.forward(images, mode, self.kernels)?;
+        let images = images.to_device(&self.device)?;
+        let parameters = self.encoder.forward(&images, mode, self.kernels)?;
         Ok(Posterior::new(parameters)?)
     }
 
@@ -188,7 +189,8 @@ impl Vae {
     /// - latent: (images, latent dimensions)
     /// - output: (images, 784); 0 to 1 where the decoder ends with a sigmoid
     pub fn decode(&self, latent: &Tensor, mode: Mode) -> Result<Tensor> {
-        let images = self.decoder.forward(latent, mode, self.kernels)?;
+        let latent = latent.to_device(&self.device)?;
+        let images = self.decoder.forward(&latent, mode, self.kernels)?;
         Ok(images.reshape((latent.dim(0)?, PIXELS))?)
     }
 
@@ -199,11 +201,13 @@ impl Vae {
     /// - images: (images, 784), 0 to 1
     /// - epsilon: (images, latent dimensions), standard normal
     pub fn terms(&self, images: &Tensor, epsilon: &Tensor, mode: Mode) -> Result<Terms> {
-        let posterior = self.encode(images, mode)?;
-        let latent = posterior.sample(epsilon, self.kernels)?;
+        let images = images.to_device(&self.device)?;
+        let epsilon = epsilon.to_device(&self.device)?;
+        let posterior = self.encode(&images, mode)?;
+        let latent = posterior.sample(&epsilon, self.kernels)?;
         let decoder = &self.decoder;
         Ok(Terms {
-            squared_error: decoder.squared_error(&latent, images, mode, self.kernels)?,
+            squared_error: decoder.squared_error(&latent, &images, mode, self.kernels)?,
             kl: posterior.kl(self.kernels)?,
         })
     }

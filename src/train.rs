@@ -207,21 +207,22 @@ impl<'a> Trainer<'a> {
         let batches = &mut self.batches;
         let batch = match self.ahead.take() {
             Some(batch) if batch.step == step => batch,
-            _ => Batch::gather(batches, vae, config, step)?,
+            _ => Batch::gather(batches, config, step)?,
         };
+        let mut ahead = None;
+        // In place: what runs on a GPU must all come from this thread (see `Kernels::Candle`).
         let mut both = || {
-            rayon::join(
-                || learn(vae, adam, config, &batch, learning_rate),
-                || Batch::gather(batches, vae, config, step + 1),
-            )
+            rayon::in_place_scope(|scope| {
+                scope.spawn(|_| ahead = Some(Batch::gather(batches, config, step + 1)));
+                learn(vae, adam, config, &batch, learning_rate)
+            })
         };
-        let (losses, ahead) = match vae.kernels() {
+        let losses = match vae.kernels() {
             Kernels::Fused => keep_awake(both),
             // These run elsewhere, on a GPU perhaps: threads kept awake would wait for nothing.
             Kernels::Candle => both(),
-        };
-        let losses = losses?;
-        self.ahead = Some(ahead?);
+        }?;
+        self.ahead = ahead.transpose()?;
         self.count(step, losses);
         Ok(Step {
             step,
@@ -265,9 +266,9 @@ impl<'a> Trainer<'a> {
         let mut losses = Losses::default();
         for (number, first) in (0..test.len()).step_by(TEST_BATCH).enumerate() {
             let last = (first + TEST_BATCH).min(test.len());
-            let images = slice_to_tensor(test, first, last, self.vae.device())?;
+            let images = slice_to_tensor(test, first, last)?;
             let (purpose, number) = (Purpose::Evaluation, number as u64);
-            let epsilon = noise(&self.vae, self.config, purpose, number, last - first)?;
+            let epsilon = noise(self.config, purpose, number, last - first)?;
             let terms = self.vae.terms(&images, &epsilon, Mode::Inference)?;
             losses.add(Losses::sum(&terms)?);
         }
@@ -289,12 +290,12 @@ struct Batch {
 }
 
 impl Batch {
-    fn gather(batches: &mut Batches, vae: &Vae, config: &Config, step: u64) -> Result<Self> {
+    fn gather(batches: &mut Batches, config: &Config, step: u64) -> Result<Self> {
         let purpose = Purpose::Posterior;
         Ok(Self {
             step,
-            images: batches.images(step, vae.device())?,
-            epsilon: noise(vae, config, purpose, step, config.batch_size)?,
+            images: batches.images(step)?,
+            epsilon: noise(config, purpose, step, config.batch_size)?,
         })
     }
 }
@@ -324,26 +325,15 @@ fn learn(
 }
 
 /// Standard normal numbers for posterior samples: (images, latent dimensions).
-fn noise(
-    vae: &Vae,
-    config: &Config,
-    purpose: Purpose,
-    number: u64,
-    images: usize,
-) -> Result<Tensor> {
-    let shape = (images, vae.latent_dim());
+fn noise(config: &Config, purpose: Purpose, number: u64, images: usize) -> Result<Tensor> {
+    let shape = (images, config.latent_dim);
     let values = normal(config.seed, purpose, number, shape.0 * shape.1);
-    Ok(Tensor::from_vec(values, shape, vae.device())?)
+    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
 }
 
 /// The images of a split from `first` to before `last`: (images, 784), 0 to 1.
-pub fn slice_to_tensor(
-    split: &Split,
-    first: usize,
-    last: usize,
-    device: &Device,
-) -> Result<Tensor> {
-    to_tensor((first..last).map(|index| split.image(index)), device)
+pub fn slice_to_tensor(split: &Split, first: usize, last: usize) -> Result<Tensor> {
+    to_tensor((first..last).map(|index| split.image(index)))
 }
 
 fn not_finite(losses: Losses) -> String {

@@ -54,9 +54,9 @@ impl Reconstruct {
         let model = model_path(self.model.as_deref())?;
         let (_, vae) = run::load_model(&model, device)?;
         let (names, originals) = if self.images.is_empty() {
-            self.test_images(&model, console, device)?
+            self.test_images(&model, console)?
         } else {
-            self.own_images(device)?
+            self.own_images()?
         };
         let posterior = vae.encode(&originals, Mode::Inference)?;
         let reconstructions = vae.decode(&posterior.mean()?, Mode::Inference)?;
@@ -74,12 +74,7 @@ impl Reconstruct {
     }
 
     /// The first test images, and names for them.
-    fn test_images(
-        &self,
-        model: &Path,
-        console: &Console,
-        device: &Device,
-    ) -> Result<(Vec<String>, Tensor)> {
+    fn test_images(&self, model: &Path, console: &Console) -> Result<(Vec<String>, Tensor)> {
         let source = match &self.data {
             Some(source) => source.clone(),
             None => trained_on(model)?,
@@ -88,20 +83,18 @@ impl Reconstruct {
         let count = self.n.min(dataset.test.len());
         let labels = dataset.test.labels[..count].iter().enumerate();
         let names = labels.map(|(number, label)| format!("test image {number} (a {label})"));
-        Ok((
-            names.collect(),
-            slice_to_tensor(&dataset.test, 0, count, device)?,
-        ))
+        Ok((names.collect(), slice_to_tensor(&dataset.test, 0, count)?))
     }
 
     /// The pictures that were named.
-    fn own_images(&self, device: &Device) -> Result<(Vec<String>, Tensor)> {
+    fn own_images(&self) -> Result<(Vec<String>, Tensor)> {
         let mut values = Vec::new();
         for path in &self.images {
             values.extend(grid::read_picture(path)?);
         }
         let names = self.images.iter().map(|path| path.display().to_string());
-        let tensor = Tensor::from_vec(values, (self.images.len(), PIXELS), device)?;
+        let shape = (self.images.len(), PIXELS);
+        let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
         Ok((names.collect(), tensor))
     }
 }

@@ -106,7 +106,8 @@ pub(super) fn draw(vae: &Vae, count: usize, seed: u64, temperature: f64) -> Resu
             let vector = normal(seed, Purpose::Prior, number as u64, latent_dim);
             vector.into_iter().map(|z| z * temperature as f32)
         });
-        let latent = Tensor::from_vec(numbers.collect(), (BATCH, latent_dim), vae.device())?;
+        let shape = (BATCH, latent_dim);
+        let latent = Tensor::from_vec(numbers.collect(), shape, &Device::Cpu)?;
         let decoded = vae.decode(&latent, Mode::Inference)?;
         pictures.extend(decoded.flatten_all()?.to_vec1::<f32>()?);
     }

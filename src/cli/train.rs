@@ -331,7 +331,7 @@ impl<'a> Recorder<'a> {
             run,
             log,
             bar: console.bar(config.steps, trainer.progress.step),
-            originals: slice_to_tensor(test, 0, STRIP.min(test.len()), trainer.vae.device())?,
+            originals: slice_to_tensor(test, 0, STRIP.min(test.len()))?,
             clock: Clock::start(),
         })
     }

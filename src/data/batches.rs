@@ -43,10 +43,10 @@ impl<'a> Batches<'a> {
     }
 
     /// The images of a step, counted from 1: (batch size, 784), 0 to 1.
-    pub fn images(&mut self, step: u64, device: &Device) -> Result<Tensor> {
+    pub fn images(&mut self, step: u64) -> Result<Tensor> {
         let indices = self.indices(step);
         let images = indices.iter().map(|&index| self.split.image(index));
-        to_tensor(images, device)
+        to_tensor(images)
     }
 
     fn order(&mut self, epoch: u64) -> &[u32] {
@@ -60,11 +60,8 @@ impl<'a> Batches<'a> {
     }
 }
 
-/// Images as the model takes them: (images, 784), 0 to 1.
-pub fn to_tensor<'a>(
-    images: impl ExactSizeIterator<Item = &'a [u8]>,
-    device: &Device,
-) -> Result<Tensor> {
+/// Images as the model takes them: (images, 784), 0 to 1, on the CPU.
+pub fn to_tensor<'a>(images: impl ExactSizeIterator<Item = &'a [u8]>) -> Result<Tensor> {
     /// Images that are worth a thread.
     const IMAGES: usize = 128;
     /// What a pixel is: a division for each would take longer.
@@ -88,7 +85,11 @@ pub fn to_tensor<'a>(
                 *to = VALUES[usize::from(pixel)];
             }
         });
-    Ok(Tensor::from_vec(values, (images.len(), PIXELS), device)?)
+    Ok(Tensor::from_vec(
+        values,
+        (images.len(), PIXELS),
+        &Device::Cpu,
+    )?)
 }
 
 #[cfg(test)]

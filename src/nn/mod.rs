@@ -58,7 +58,8 @@ use std::cell::RefCell;
 pub enum Kernels {
     /// Those of this module, on the CPU.
     Fused,
-    /// candle's own, on any device.
+    /// candle's own, on any device. All of a model's must be called by one thread: candle has the GPU run
+    /// those of one thread in their order, but those of two in any.
     Candle,
 }
 
