@@ -73,15 +73,24 @@ impl Adam {
             step_size: learning_rate / (1.0 - beta1.powf(step as f64)),
             second_correction: 1.0 - beta2.powf(step as f64),
         };
-        let move_one = |slot: &Slot| match (self.kernels, gradients.of(&slot.parameter)) {
-            (_, None) => Ok(()),
-            (Kernels::Fused, Some(gradient)) => rates.fused(slot, &gradient),
-            (Kernels::Candle, Some(_)) => match gradients.get(&slot.parameter)? {
-                Some(values) => rates.with_candle(slot, &values),
-                None => Ok(()),
-            },
-        };
-        self.slots.par_iter().with_max_len(1).try_for_each(move_one)
+        match self.kernels {
+            Kernels::Fused => {
+                let slots = self.slots.par_iter().with_max_len(1);
+                slots.try_for_each(|slot| match gradients.of(&slot.parameter) {
+                    Some(gradient) => rates.fused(slot, &gradient),
+                    None => Ok(()),
+                })
+            }
+            Kernels::Candle => {
+                let mut moved = Vec::new();
+                for slot in &self.slots {
+                    if let Some(gradient) = gradients.get(&slot.parameter)? {
+                        moved.push((slot, gradient));
+                    }
+                }
+                rates.with_candle(&moved)
+            }
+        }
     }
 }
 
@@ -146,15 +155,38 @@ impl Rates {
             });
     }
 
-    /// The same from candle's own operations, for devices other than the CPU.
-    fn with_candle(&self, slot: &Slot, gradient: &Tensor) -> Result<()> {
-        let first = ((&slot.first_moment * self.beta1)? + gradient * (1.0 - self.beta1))?;
-        let second = ((&slot.second_moment * self.beta2)? + gradient.sqr()? * (1.0 - self.beta2))?;
+    /// The same from candle's own operations, for devices other than the CPU. All parameters as one vector:
+    /// on a GPU an operation on few values takes as long as one on many.
+    fn with_candle(&self, moved: &[(&Slot, Tensor)]) -> Result<()> {
+        if moved.is_empty() {
+            return Ok(());
+        }
+        let joined = |part: fn(&(&Slot, Tensor)) -> Result<Tensor>| {
+            Tensor::cat(&moved.iter().map(part).collect::<Result<Vec<_>>>()?, 0)
+        };
+        let gradient = joined(|(_, gradient)| gradient.flatten_all())?;
+        let first = joined(|(slot, _)| slot.first_moment.flatten_all())?;
+        let first = ((first * self.beta1)? + (&gradient * (1.0 - self.beta1))?)?;
+        let second = joined(|(slot, _)| slot.second_moment.flatten_all())?;
+        let second = ((second * self.beta2)? + gradient.sqr()? * (1.0 - self.beta2))?;
         let root = ((&second / self.second_correction)?.sqrt()? + self.epsilon)?;
-        slot.parameter
-            .set(&(&*slot.parameter - (&first * self.step_size)?.div(&root)?)?)?;
-        slot.first_moment.slice_set(&first, 0, 0)?;
-        slot.second_moment.slice_set(&second, 0, 0)
+        let weights = joined(|(slot, _)| slot.parameter.flatten_all())?;
+        let weights = (weights - (&first * self.step_size)?.div(&root)?)?;
+        let mut at = 0;
+        for (slot, _) in moved {
+            let len = slot.parameter.elem_count();
+            let parts = [
+                (slot.parameter.as_tensor(), &weights),
+                (&slot.first_moment, &first),
+                (&slot.second_moment, &second),
+            ];
+            for (to, from) in parts {
+                let from = from.narrow(0, at, len)?.reshape(to.shape())?;
+                to.slice_set(&from, 0, 0)?;
+            }
+            at += len;
+        }
+        Ok(())
     }
 }
 

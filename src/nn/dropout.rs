@@ -37,9 +37,9 @@ impl Mask {
 
     /// The same from candle's own operations.
     pub fn with_candle(&self, values: &Tensor) -> Result<Tensor> {
-        let factor = |&kept: &bool| if kept { self.scale } else { 0.0 };
-        let factors: Vec<f32> = self.kept.iter().map(factor).collect();
-        values * Tensor::from_vec(factors, values.shape(), values.device())?
+        let kept: Vec<u8> = self.kept.iter().map(|&kept| kept.into()).collect();
+        let kept = Tensor::from_vec(kept, values.shape(), values.device())?;
+        (values * kept.to_dtype(values.dtype())?)? * f64::from(self.scale)
     }
 }
 
