@@ -6,7 +6,7 @@
 use super::buffers::{Buffer, Buffers};
 use super::dropout::Mask;
 use super::gradient::{Gradients, Input};
-use super::layer::{Layer, Map};
+use super::layer::{Layer, Map, channels_first};
 use super::squared_error::{squared_error, squared_error_gradient};
 use super::work::Work;
 use super::{Kernels, dense, lanes, values, with_values};
@@ -213,7 +213,7 @@ impl Chain {
                     let outputs = layers.iter().map(|layer| layer.with_candle(&values));
                     Tensor::cat(&outputs.collect::<Result<Vec<_>>>()?, 1)?
                 }
-                Stage::Flatten(_) => values.permute((0, 3, 1, 2))?.flatten_from(1)?,
+                Stage::Flatten(grid) => channels_first(&values, *grid)?.flatten_from(1)?,
                 Stage::Unflatten([rows, columns, channels]) => {
                     let grid = values.reshape((values.dim(0)?, *channels, *rows, *columns))?;
                     grid.permute((0, 2, 3, 1))?

@@ -121,6 +121,13 @@ impl Geometry {
         }
     }
 
+    /// The padding, if it is the same on all four sides, and what the kernel reaches is the large grid with it.
+    pub(super) fn even_padding(&self) -> Option<usize> {
+        let [pad, other] = self.pad;
+        let even = |axis| self.frame().size[axis] == self.large[axis] + 2 * pad;
+        (pad == other && even(0) && even(1)).then_some(pad)
+    }
+
     /// Puts frames of zeros around large grids.
     fn put_frames(&self, large: &[f32], framed: &mut [f32]) {
         let frame = self.frame();

@@ -74,50 +74,60 @@ impl Map {
         self.weight_shape()[1..].iter().product()
     }
 
-    /// The map from candle's own operations, without bias.
+    /// The map from candle's own operations, without bias. A grid comes channels last, as everywhere, and leaves
+    /// channels first, as candle has it.
     fn with_candle(&self, input: &Tensor, weight: &Tensor) -> Result<Tensor> {
-        let images = input.dim(0)?;
         match *self {
             Self::Conv(g) => {
-                let ([height, width, channels], [rows, columns, _]) = (g.large, g.small);
-                // What the kernel reaches, from the padding's first row on. Where the stride skips the
-                // last rows they are cut: candle's gradient of conv2d expects that none is left over.
-                let reach = |places: usize| (places - 1) * g.stride + g.kernel;
-                let after = |places: usize, axis: usize| {
-                    reach(places).saturating_sub(g.pad[axis] + g.large[axis])
-                };
-                input
-                    .reshape((images, height, width, channels))?
-                    .permute((0, 3, 1, 2))?
-                    .pad_with_zeros(2, g.pad[0], after(rows, 0))?
+                let grid = channels_first(input, g.large)?;
+                if let Some(padding) = g.even_padding() {
+                    return grid.contiguous()?.conv2d(weight, padding, g.stride, 1, 1);
+                }
+                // Where the stride skips the last rows they are cut: candle's gradient of conv2d expects
+                // that none is left over.
+                let [rows, columns] = g.frame().size;
+                let after =
+                    |reach: usize, axis: usize| reach.saturating_sub(g.pad[axis] + g.large[axis]);
+                grid.pad_with_zeros(2, g.pad[0], after(rows, 0))?
                     .pad_with_zeros(3, g.pad[1], after(columns, 1))?
-                    .narrow(2, 0, reach(rows))?
-                    .narrow(3, 0, reach(columns))?
+                    .narrow(2, 0, rows)?
+                    .narrow(3, 0, columns)?
                     .contiguous()?
-                    .conv2d(weight, 0, g.stride, 1, 1)?
-                    .permute((0, 2, 3, 1))
+                    .conv2d(weight, 0, g.stride, 1, 1)
             }
             Self::ConvTranspose(g) => {
-                let ([height, width, _], [rows, columns, channels]) = (g.large, g.small);
+                let grid = channels_first(input, g.small)?.contiguous()?;
+                if let Some(padding) = g.even_padding() {
+                    return grid.conv_transpose2d(weight, padding, 0, g.stride, 1);
+                }
                 // Rows and columns that no place of the small grid reaches stay zero.
-                let beyond = |places: usize, axis: usize| {
-                    let reach = (places - 1) * g.stride + g.kernel;
-                    (g.pad[axis] + g.large[axis]).saturating_sub(reach)
-                };
-                input
-                    .reshape((images, rows, columns, channels))?
-                    .permute((0, 3, 1, 2))?
-                    .contiguous()?
-                    .conv_transpose2d(weight, 0, 0, g.stride, 1)?
+                let [rows, columns] = g.frame().size;
+                let beyond =
+                    |reach: usize, axis: usize| (g.pad[axis] + g.large[axis]).saturating_sub(reach);
+                grid.conv_transpose2d(weight, 0, 0, g.stride, 1)?
                     .pad_with_zeros(2, 0, beyond(rows, 0))?
                     .pad_with_zeros(3, 0, beyond(columns, 1))?
-                    .narrow(2, g.pad[0], height)?
-                    .narrow(3, g.pad[1], width)?
-                    .permute((0, 2, 3, 1))
+                    .narrow(2, g.pad[0], g.large[0])?
+                    .narrow(3, g.pad[1], g.large[1])
             }
-            Self::Dense { inputs, .. } => input.reshape((images, inputs))?.matmul(&weight.t()?),
+            Self::Dense { .. } => {
+                let input = input.flatten_from(1)?.contiguous()?;
+                input.matmul(&weight.t()?)
+            }
         }
     }
+}
+
+/// Grids with their channels first: a view, without a copy where there are grids already.
+pub(super) fn channels_first(
+    input: &Tensor,
+    [rows, columns, channels]: [usize; 3],
+) -> Result<Tensor> {
+    let grids = match input.rank() {
+        4 => input.clone(),
+        _ => input.reshape((input.dim(0)?, rows, columns, channels))?,
+    };
+    grids.permute((0, 3, 1, 2))
 }
 
 /// What is learnt: values, and where the backward pass of the fused operations leaves their gradient.
@@ -175,7 +185,11 @@ impl Layer {
     /// other than the CPU.
     pub(super) fn with_candle(&self, input: &Tensor) -> Result<Tensor> {
         let linear = self.map.with_candle(input, &self.weight.value)?;
-        self.activation
-            .with_candle(&linear.broadcast_add(&self.bias.value)?)
+        if linear.rank() == 2 {
+            let biased = linear.broadcast_add(&self.bias.value)?;
+            return self.activation.with_candle(&biased);
+        }
+        let biased = linear.broadcast_add(&self.bias.value.reshape(((), 1, 1))?)?;
+        (self.activation.with_candle(&biased)?).permute((0, 2, 3, 1))
     }
 }
