@@ -4,6 +4,8 @@
 //! The reference values were computed in double precision by `tests/fixtures/make.py`, which also checks
 //! each of their gradients against finite differences.
 
+mod common;
+
 use candle_core::{DType, Device, Tensor, Var};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -31,8 +33,8 @@ struct Fixtures {
 }
 
 impl Fixtures {
-    fn load() -> Self {
-        let tensors = candle_core::safetensors::load_buffer(FIXTURES, &Device::Cpu).unwrap();
+    fn load(device: &Device) -> Self {
+        let tensors = candle_core::safetensors::load_buffer(FIXTURES, device).unwrap();
         let (_, header) = safetensors::SafeTensors::read_metadata(FIXTURES).unwrap();
         let cases = &header.metadata().as_ref().unwrap()["cases"];
         Self {
@@ -116,8 +118,8 @@ fn layer_of(case: &Value, fixtures: &Fixtures, name: &str, input: &Tensor) -> La
 }
 
 /// Runs every layer case forward and backward and compares with the reference values.
-fn check_layers(kernels: Kernels) {
-    let fixtures = Fixtures::load();
+fn check_layers(kernels: Kernels, device: &Device) {
+    let fixtures = Fixtures::load(device);
     let cases = fixtures.of_kind(&["conv", "conv_transpose", "dense"]);
     assert!(cases.len() >= 24, "found {}", cases.len());
     for (name, case) in cases {
@@ -161,18 +163,18 @@ fn channels_last_if(condition: bool, tensor: &Tensor) -> Tensor {
 
 #[test]
 fn fused_layers_have_pytorchs_values_and_gradients() {
-    check_layers(Kernels::Fused);
+    check_layers(Kernels::Fused, &Device::Cpu);
 }
 
 #[test]
 fn layers_from_candles_own_operations_have_them_too() {
-    check_layers(Kernels::Candle);
+    check_layers(Kernels::Candle, &Device::Cpu);
 }
 
 /// A chain whose output is its input.
-fn identity(values: usize) -> Chain {
-    let weight = Tensor::eye(values, DType::F32, &Device::Cpu).unwrap();
-    let bias = Tensor::zeros(values, DType::F32, &Device::Cpu).unwrap();
+fn identity(values: usize, device: &Device) -> Chain {
+    let weight = Tensor::eye(values, DType::F32, device).unwrap();
+    let bias = Tensor::zeros(values, DType::F32, device).unwrap();
     let layer = Layer {
         map: Map::Dense {
             inputs: values,
@@ -193,16 +195,16 @@ fn posterior(mean: &Tensor, log_variance: &Tensor) -> Posterior {
 
 #[test]
 fn losses_have_pytorchs_values_and_gradients() {
-    check_losses(Kernels::Fused);
+    check_losses(Kernels::Fused, &Device::Cpu);
 }
 
 #[test]
 fn losses_from_candles_own_operations_have_them_too() {
-    check_losses(Kernels::Candle);
+    check_losses(Kernels::Candle, &Device::Cpu);
 }
 
-fn check_losses(kernels: Kernels) {
-    let fixtures = Fixtures::load();
+fn check_losses(kernels: Kernels, device: &Device) {
+    let fixtures = Fixtures::load(device);
     let get = |name: &str| fixtures.get("loss", name);
     let (x, y) = (get("x"), fixtures.var("loss", "y"));
     let (mean, log_variance) = (
@@ -210,7 +212,7 @@ fn check_losses(kernels: Kernels) {
         fixtures.var("loss", "log_variance"),
     );
     let mode = Mode::Training { seed: 1, step: 1 };
-    let chain = identity(x.dim(1).unwrap());
+    let chain = identity(x.dim(1).unwrap(), device);
     let errors = chain.squared_error(&y, &x, mode, kernels).unwrap();
     let kl = posterior(&mean, &log_variance).kl(kernels).unwrap();
     assert_close(&errors, &get("squared_error"), VALUES, "squared error");
@@ -233,7 +235,8 @@ fn a_target_of_another_size_is_refused() {
     let [input, target] =
         [(2, 3), (2, 4)].map(|shape| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap());
     for kernels in [Kernels::Fused, Kernels::Candle] {
-        let errors = identity(3).squared_error(&input, &target, Mode::Inference, kernels);
+        let errors =
+            identity(3, &Device::Cpu).squared_error(&input, &target, Mode::Inference, kernels);
         assert!(errors.is_err(), "{kernels:?}");
     }
 }
@@ -250,12 +253,12 @@ fn epsilon_of_another_size_is_refused() {
 
 #[test]
 fn posterior_samples_pass_gradients_to_mean_and_log_variance() {
-    check_posterior_samples(Kernels::Fused);
-    check_posterior_samples(Kernels::Candle);
+    check_posterior_samples(Kernels::Fused, &Device::Cpu);
+    check_posterior_samples(Kernels::Candle, &Device::Cpu);
 }
 
-fn check_posterior_samples(kernels: Kernels) {
-    let fixtures = Fixtures::load();
+fn check_posterior_samples(kernels: Kernels, device: &Device) {
+    let fixtures = Fixtures::load(device);
     let get = |name: &str| fixtures.get("loss", name);
     let (mean, log_variance) = (
         fixtures.var("loss", "mean"),
@@ -276,12 +279,12 @@ fn check_posterior_samples(kernels: Kernels) {
 
 #[test]
 fn adam_moves_as_pytorchs_does() {
-    check_adam(Kernels::Fused);
-    check_adam(Kernels::Candle);
+    check_adam(Kernels::Fused, &Device::Cpu);
+    check_adam(Kernels::Candle, &Device::Cpu);
 }
 
-fn check_adam(kernels: Kernels) {
-    let fixtures = Fixtures::load();
+fn check_adam(kernels: Kernels, device: &Device) {
+    let fixtures = Fixtures::load(device);
     let weight = fixtures.var("adam", "weight0");
     let constants = Constants {
         beta1: 0.9,
@@ -334,13 +337,23 @@ fn without_dropout(mut config: Config) -> Config {
 
 #[test]
 fn whole_models_have_pytorchs_outputs_losses_and_gradients() {
-    let fixtures = Fixtures::load();
+    check_models(Kernels::Fused, &Device::Cpu);
+}
+
+#[test]
+fn whole_models_from_candles_own_operations_have_them_too() {
+    check_models(Kernels::Candle, &Device::Cpu);
+}
+
+fn check_models(kernels: Kernels, device: &Device) {
+    let fixtures = Fixtures::load(device);
     let cases = fixtures.of_kind(&["model"]);
     assert_eq!(cases.len(), 2);
     for (name, case) in cases {
         let config = Config::parse(&case["config"].to_string(), name).unwrap();
         let config = without_dropout(config);
-        let vae = Vae::with_weights(&config, &Device::Cpu, formula_weights(case)).unwrap();
+        let vae = Vae::with_weights(&config, device, formula_weights(case)).unwrap();
+        let vae = vae.with_kernels(kernels);
         let (x, epsilon) = (fixtures.get(name, "x"), fixtures.get(name, "epsilon"));
 
         let posterior = vae.encode(&x, Mode::Inference).unwrap();
@@ -354,8 +367,12 @@ fn whole_models_have_pytorchs_outputs_losses_and_gradients() {
         };
         close(&posterior.mean().unwrap(), "mean");
         close(&posterior.log_variance().unwrap(), "log_variance");
-        let latent = posterior.sample(&epsilon, Kernels::Fused).unwrap();
+        let latent = posterior.sample(&epsilon, kernels).unwrap();
         close(&vae.decode(&latent, Mode::Inference).unwrap(), "output");
+        // The means are a view of what the encoder says, with the log variances between them.
+        let [of_view, of_copy] = [posterior.mean(), posterior.mean().unwrap().contiguous()]
+            .map(|mean| vae.decode(&mean.unwrap(), Mode::Inference).unwrap());
+        assert_close(&of_view, &of_copy, VALUES, name);
         let training = Mode::Training { seed: 1, step: 1 };
         let terms = vae.terms(&x, &epsilon, training).unwrap();
         close(&terms.squared_error, "squared_error");
@@ -480,28 +497,59 @@ fn few_images(count: usize) -> Dataset {
 /// What trains on a GPU trains here too, from the same weights and the same random numbers.
 #[test]
 fn training_with_candles_own_operations_finds_the_same_losses() {
+    check_training(Kernels::Candle, &Device::Cpu);
+}
+
+#[test]
+fn a_gpu_has_all_the_same_numbers() {
+    let Ok(gpu) = Device::new_cuda(0).or_else(|_| Device::new_metal(0)) else {
+        return common::skip("there is no GPU that this build supports");
+    };
+    for check in [
+        check_layers,
+        check_losses,
+        check_posterior_samples,
+        check_adam,
+        check_models,
+        check_training,
+    ] {
+        check(Kernels::of(&gpu), &gpu);
+    }
+}
+
+/// Compares the losses of a training with those of the fused operations on the CPU.
+fn check_training(kernels: Kernels, device: &Device) {
     let dataset = few_images(32);
-    for name in ["mnist", "article"] {
+    let read = |name| {
         let path = format!("{}/configs/{name}.json", env!("CARGO_MANIFEST_DIR"));
-        let text = std::fs::read_to_string(path).unwrap();
+        std::fs::read_to_string(path).unwrap()
+    };
+    let dense = r#"{"encoder": [{"dense": {"features": 30, "activation": "relu"}}],
+                    "decoder": [{"dense": {"features": 784, "activation": "sigmoid"}}]}"#;
+    for (name, text) in [
+        ("mnist", read("mnist")),
+        ("article", read("article")),
+        ("dense", dense.into()),
+    ] {
         let config = Config {
             batch_size: 8,
             ..Config::parse(&text, name).unwrap()
         };
-        let losses = |kernels: Kernels| {
-            let vae = Vae::new(&config, &Device::Cpu).unwrap();
+        let losses = |kernels: Kernels, device: &Device| {
+            let vae = Vae::new(&config, device).unwrap();
             let mut trainer = Trainer::new(&config, &dataset, vae.with_kernels(kernels)).unwrap();
             let mut losses: Vec<_> = (0..4).map(|_| trainer.step().unwrap().losses).collect();
             losses.push(trainer.evaluate().unwrap());
             losses
         };
-        for (fused, candle) in losses(Kernels::Fused).iter().zip(losses(Kernels::Candle)) {
-            for (fused, candle) in [
-                (fused.squared_error, candle.squared_error),
-                (fused.kl, candle.kl),
+        let expected = losses(Kernels::Fused, &Device::Cpu);
+        for (found, expected) in losses(kernels, device).iter().zip(expected) {
+            for (found, expected) in [
+                (found.squared_error, expected.squared_error),
+                (found.kl, expected.kl),
             ] {
-                let off = (fused - candle).abs() / candle.abs();
-                assert!(off < 1e-4, "{name}: {fused} and {candle} differ by {off}");
+                let off = (found - expected).abs() / expected.abs();
+                assert!(off < 1e-4, "{name}: {found} and {expected} differ by {off}");
             }
         }
     }

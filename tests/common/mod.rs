@@ -51,15 +51,19 @@ pub fn sealed_again(mut file: Vec<u8>) -> Vec<u8> {
     file
 }
 
-/// The folder that an environment variable names; if it is not set, a plain word that the test which
-/// wants it is skipped, past the harness that would swallow it.
+/// Says plainly that the test at hand is skipped, past the harness that would swallow it.
+pub fn skip(why: &str) {
+    let test = std::thread::current();
+    let test = test.name().unwrap_or("a test");
+    let line = format!("SKIPPED: {test}: {why}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+}
+
+/// The folder that an environment variable names; if it is not set, the test which wants it is skipped.
 pub fn given(variable: &str, holding: &str) -> Option<PathBuf> {
     let folder = std::env::var_os(variable).map(PathBuf::from);
     if folder.is_none() {
-        let test = std::thread::current();
-        let test = test.name().unwrap_or("a test");
-        let line = format!("SKIPPED: {test}: {variable} is not set to a folder with {holding}\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        skip(&format!("{variable} is not set to a folder with {holding}"));
     }
     folder
 }
