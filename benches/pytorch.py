@@ -8,7 +8,8 @@
     VENV/bin/python benches/pytorch.py sample --data FOLDER [--config FILE]
 
 FOLDER holds the files of MNIST. Both sides read the model, the optimiser's constants and the batch size
-from the same configuration.
+from the same configuration. With --device cuda both compute on the GPU; vae is then built with
+--features cuda.
 
 step     milliseconds of a training step: batch, forward, backward, Adam, reading the two loss terms. vae's
          is from the images_per_second of its metrics; PyTorch runs eager, with channels_last, and compiled.
@@ -43,6 +44,7 @@ def arguments():
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--steps", type=int, help="default: 2000 for train, 240 for step")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES)
     parser.add_argument("--weights", help=argparse.SUPPRESS)  # what the PyTorch process samples from
@@ -162,7 +164,8 @@ def pytorch_process(options):
         return pytorch_sample(options, config, vae)
     if options.modes == ["channels_last"]:
         vae = vae.to(memory_format=torch.channels_last)
-    images = read_images(options.data, "train").float() / 255
+    vae = vae.to(options.device)
+    images = read_images(options.data, "train").to(options.device).float() / 255
     adam = torch.optim.Adam(vae.parameters(), config["learning_rate"],
                             (config["adam_beta1"], config["adam_beta2"]), config["adam_epsilon"])
 
@@ -175,7 +178,7 @@ def pytorch_process(options):
 
     if options.modes == ["compile"]:
         step = torch.compile(step)
-    took, order = [], torch.randperm(len(images))
+    took, order = [], torch.randperm(len(images), device=options.device)
     for number in range(options.steps):
         begun = time.perf_counter()
         first = number * config["batch_size"] % (len(images) - config["batch_size"])
@@ -184,7 +187,7 @@ def pytorch_process(options):
         took.append(time.perf_counter() - begun)
     if options.what == "train":
         vae.eval()
-        test = read_images(options.data, "t10k").float() / 255
+        test = read_images(options.data, "t10k").to(options.device).float() / 255
         with torch.no_grad():
             parts = [torch.stack(terms(vae, batch)) for batch in test.split(250)]
         print("test loss", torch.cat(parts, 1).mean(1).sum().item(), file=sys.stderr)
@@ -201,8 +204,8 @@ def pytorch_sample(options, config, vae):
     shapes = lambda tensors: sorted(tuple(tensor.shape) for tensor in tensors)
     assert shapes(weights) == shapes(vae["decoder"].state_dict().values())
     with torch.no_grad():
-        images = vae["decoder"](torch.randn(64, config["latent_dim"]))
-    numpy.save(os.path.join(options.out, "samples.npy"), images.numpy())
+        images = vae.to(options.device)["decoder"](torch.randn(64, config["latent_dim"], device=options.device))
+    numpy.save(os.path.join(options.out, "samples.npy"), images.cpu().numpy())
 
 
 # Both sides, in turn.
@@ -226,14 +229,15 @@ def vae_command(options, folder, *more):
     run = os.path.join(folder, str(time.time_ns()))
     return run, [options.vae, "train", "--config", options.config, "--data", options.data, "--out", run,
                  "--batch-size", str(load_config(options)["batch_size"]), "--steps", str(options.steps),
-                 "--threads", str(options.threads), *more]
+                 "--threads", str(options.threads), "--device", options.device, *more]
 
 
 def vae_round(options, folder, trained):
     """What is compared, in milliseconds, and the peak memory of one run of vae."""
     if options.what == "sample":
         out = os.path.join(folder, "samples.npy")
-        took, memory, _ = timed([options.vae, "sample", out, "--n", "64", "--model", trained])
+        command = [options.vae, "sample", out, "--n", "64", "--model", trained, "--device", options.device]
+        took, memory, _ = timed(command)
         return took * 1e3, memory
     if options.what == "train":
         took, memory, _ = timed(vae_command(options, folder)[1])
@@ -249,8 +253,8 @@ def vae_round(options, folder, trained):
 
 def pytorch_round(options, folder, trained, mode):
     command = [sys.executable, os.path.abspath(__file__), options.what, "--data", options.data, "--config",
-               options.config, "--steps", str(options.steps), "--threads", str(options.threads), "--modes", mode,
-               "--batch-size", str(load_config(options)["batch_size"]), "--out", folder]
+               options.config, "--steps", str(options.steps), "--threads", str(options.threads), "--device",
+               options.device, "--modes", mode, "--batch-size", str(load_config(options)["batch_size"]), "--out", folder]
     command += ["--weights", os.path.join(trained, "model.safetensors")] if trained else []
     took, memory, printed = timed(command)
     return float(printed) if options.what == "step" else took * 1e3, memory
