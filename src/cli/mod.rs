@@ -72,14 +72,20 @@ enum DeviceName {
 
 impl DeviceName {
     fn open(self) -> Result<Device> {
-        let missing = |name: &str, error: candle_core::Error| {
-            let hint = format!("build with --features {name}, or use --device cpu");
+        let missing = |name: &str, built: bool, error: candle_core::Error| {
+            let hint = if built {
+                "see that there is a GPU and that its driver works, or use --device cpu".into()
+            } else {
+                format!("build with --features {name}, or use --device cpu")
+            };
             Error::input(format!("--device {name}"), error).hint(hint)
         };
+        let cuda = cfg!(feature = "cuda");
+        let metal = cfg!(feature = "metal");
         match self {
             Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda => Device::new_cuda(0).map_err(|error| missing("cuda", error)),
-            Self::Metal => Device::new_metal(0).map_err(|error| missing("metal", error)),
+            Self::Cuda => Device::new_cuda(0).map_err(|error| missing("cuda", cuda, error)),
+            Self::Metal => Device::new_metal(0).map_err(|error| missing("metal", metal, error)),
             Self::Auto => Ok(Device::new_cuda(0)
                 .or_else(|_| Device::new_metal(0))
                 .unwrap_or(Device::Cpu)),
