@@ -25,7 +25,7 @@ pub struct Terms {
     pub kl: Tensor,
 }
 
-/// A variational autoencoder with its weights.
+/// A variational autoencoder with its weights. What it is given it takes to the device that those are on.
 #[derive(Debug)]
 pub struct Vae {
     encoder: Chain,
