@@ -166,11 +166,6 @@ impl Vae {
         self.latent_dim
     }
 
-    /// Where the weights are.
-    pub fn device(&self) -> &Device {
-        &self.device
-    }
-
     /// Images to posteriors.
     ///
     /// # Shapes
