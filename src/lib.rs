@@ -13,6 +13,7 @@ pub mod files;
 pub mod grid;
 pub mod model;
 pub mod nn;
+mod parallel;
 pub mod plot;
 pub mod rng;
 pub mod run;

@@ -3,10 +3,10 @@
 //! Every draw is a pure function of those three. No generator lives longer than one draw, so none
 //! has to be saved, and a run that was interrupted continues with the numbers it would have had.
 
+use crate::parallel::for_each;
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-use rayon::prelude::*;
 
 /// What a draw is for. Draws for different purposes are independent of each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,14 +58,11 @@ pub fn chances(
     const BLOCK: usize = 16 * 1024;
     let threshold = (f64::from(probability) * 2f64.powi(32)) as u64;
     let mut draws = vec![false; count];
-    draws
-        .par_chunks_mut(BLOCK)
-        .enumerate()
-        .for_each(|(block, draws)| {
-            let mut rng = stream(seed, purpose, step);
-            rng.set_word_pos((block * BLOCK) as u128);
-            draws.fill_with(|| u64::from(rng.next_u32()) < threshold);
-        });
+    for_each(draws.chunks_mut(BLOCK).enumerate(), |(block, draws)| {
+        let mut rng = stream(seed, purpose, step);
+        rng.set_word_pos((block * BLOCK) as u128);
+        draws.fill_with(|| u64::from(rng.next_u32()) < threshold);
+    });
     draws
 }
 

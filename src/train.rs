@@ -6,7 +6,7 @@ use crate::data::{Dataset, Split};
 use crate::model::{Mode, Terms, Vae};
 use crate::nn::Kernels;
 use crate::nn::adam::{Adam, Constants};
-use crate::nn::parallel::keep_awake;
+use crate::parallel::keep_awake;
 use crate::rng::{Purpose, normal};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};

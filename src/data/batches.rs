@@ -2,10 +2,10 @@
 
 use super::{PIXELS, Split};
 use crate::Result;
+use crate::parallel::for_each;
 use crate::rng::{Purpose, stream};
 use candle_core::{Device, Tensor};
 use rand::seq::SliceRandom;
-use rayon::prelude::*;
 
 /// Batches of a split, shuffled anew each epoch: each image is seen once before any is seen again.
 ///
@@ -76,15 +76,14 @@ pub fn to_tensor<'a>(images: impl ExactSizeIterator<Item = &'a [u8]>) -> Result<
     };
     let images: Vec<_> = images.collect();
     let mut values = vec![0.0; images.len() * PIXELS];
-    values
-        .par_chunks_exact_mut(PIXELS)
-        .zip(&images)
-        .with_min_len(IMAGES)
-        .for_each(|(to, image)| {
+    let blocks = values.chunks_mut(IMAGES * PIXELS);
+    for_each(blocks.zip(images.chunks(IMAGES)), |(to, images)| {
+        for (to, image) in to.chunks_exact_mut(PIXELS).zip(images) {
             for (to, &pixel) in to.iter_mut().zip(*image) {
                 *to = VALUES[usize::from(pixel)];
             }
-        });
+        }
+    });
     Ok(Tensor::from_vec(
         values,
         (images.len(), PIXELS),

@@ -7,12 +7,12 @@
 mod glyphs;
 
 use super::{Dataset, PIXELS, SIDE, Split};
+use crate::parallel::map;
 use crate::rng::{Purpose, stream};
 use glyphs::DIGITS;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-use rayon::prelude::*;
 use std::f32::consts::{PI, TAU};
 use std::ops::Range;
 use tiny_skia::{FillRule, LineCap, Mask, PathBuilder, Point, Stroke, Transform};
@@ -37,16 +37,20 @@ pub fn dataset() -> Dataset {
 
 /// The images with these indices, in parallel: each depends on nothing but its index.
 fn split(indices: Range<usize>) -> Split {
+    /// Images that a thread draws at a time.
+    const IMAGES: usize = 64;
     let mut pixels = vec![0; indices.len() * PIXELS];
-    let labels = pixels
-        .par_chunks_exact_mut(PIXELS)
-        .zip(indices)
-        .map_init(
-            || Mask::new(BOX as u32, BOX as u32),
-            |ink, (image, index)| draw(index, ink.as_mut(), image),
-        )
-        .collect();
-    Split { pixels, labels }
+    let blocks = pixels.chunks_mut(IMAGES * PIXELS);
+    let labels = map(blocks.zip(indices.step_by(IMAGES)), |(images, first)| {
+        let mut ink = Mask::new(BOX as u32, BOX as u32);
+        let images = images.chunks_exact_mut(PIXELS).zip(first..);
+        let labels = images.map(|(image, index)| draw(index, ink.as_mut(), image));
+        labels.collect::<Vec<u8>>()
+    });
+    Split {
+        pixels,
+        labels: labels.concat(),
+    }
 }
 
 /// Draws one image, by way of `ink`, and returns its label.

@@ -3,8 +3,8 @@
 use super::gradient::{Gradient, Gradients, Product};
 use super::matmul::MatrixMut;
 use super::{BLOCK, Kernels, with_values, with_values_mut};
+use crate::parallel::{for_each, map};
 use candle_core::{Result, Tensor, Var};
-use rayon::prelude::*;
 
 /// Adam's constants (Kingma and Ba, 2015), but for the learning rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -75,11 +75,11 @@ impl Adam {
         };
         match self.kernels {
             Kernels::Fused => {
-                let slots = self.slots.par_iter().with_max_len(1);
-                slots.try_for_each(|slot| match gradients.of(&slot.parameter) {
+                let moved = map(&self.slots, |slot| match gradients.of(&slot.parameter) {
                     Some(gradient) => rates.fused(slot, &gradient),
                     None => Ok(()),
-                })
+                });
+                moved.into_iter().collect()
             }
             Kernels::Candle => {
                 let mut moved = Vec::new();
@@ -127,12 +127,9 @@ impl Rates {
     /// Each block of the gradient is used while it is in cache.
     fn fused_product(&self, matrices: [MatrixMut; 3], product: &Product) -> Result<()> {
         let [weights, first, second] = matrices.map(|matrix| matrix.by_blocks(Product::BLOCK));
-        let blocks = weights
-            .into_par_iter()
-            .zip(first)
-            .zip(second)
-            .with_max_len(1);
-        blocks.try_for_each(
+        let blocks = weights.into_iter().zip(first).zip(second);
+        let moved = map(
+            blocks,
             |(((place, mut weights), (_, mut first)), (_, mut second))| {
                 product.with_block(place, |mut gradient| {
                     for row in 0..gradient.rows() {
@@ -141,18 +138,17 @@ impl Rates {
                     }
                 })
             },
-        )
+        );
+        moved.into_iter().collect()
     }
 
     fn fused_slices(&self, weights: &mut [f32], m: &mut [f32], v: &mut [f32], gradient: &[f32]) {
-        weights
-            .par_chunks_mut(BLOCK)
-            .zip(m.par_chunks_mut(BLOCK))
-            .zip(v.par_chunks_mut(BLOCK))
-            .zip(gradient.par_chunks(BLOCK))
-            .for_each(|(((weights, m), v), gradient)| {
-                fused_block(self, weights, m, v, gradient);
-            });
+        let moments = m.chunks_mut(BLOCK).zip(v.chunks_mut(BLOCK));
+        let blocks = weights.chunks_mut(BLOCK).zip(moments);
+        for_each(
+            blocks.zip(gradient.chunks(BLOCK)),
+            |((weights, (m, v)), gradient)| fused_block(self, weights, m, v, gradient),
+        );
     }
 
     /// The same from candle's own operations, for devices other than the CPU. All parameters as one vector:

@@ -21,8 +21,7 @@ use super::frame::Frame;
 use super::matmul::{Destination, Matrix, MatrixMut, matmul};
 use super::one_channel;
 use super::transpose::{transpose_on_all_threads, turn};
-use super::{BLOCK, add, add_vectorized, with_scratch};
-use rayon::prelude::*;
+use super::{add, add_vectorized, for_each_row, with_scratch};
 use std::ops::Range;
 
 /// Floats of patches held at a time: 256 KiB, half of a usual core's second-level cache.
@@ -89,26 +88,21 @@ impl Geometry {
     /// The weights as the matrix `W`: from PyTorch's order (small channel, large channel, row, column)
     /// to (small channel, row, column, large channel), the order of a patch.
     fn patch_order(&self, torch: &[f32], patch: &mut [f32]) {
-        let (channels, area) = (self.large[2], self.kernel * self.kernel);
-        patch
-            .par_chunks_mut(channels * area)
-            .zip(torch.par_chunks(channels * area))
-            .with_min_len(BLOCK / (channels * area))
-            .for_each(|(to, from)| turn(from, channels, to));
+        let len = self.patch_len();
+        for_each_row(patch, len, len, |small, to| {
+            turn(&torch[small * len..][..len], self.large[2], to);
+        });
     }
 
     /// From the order of `Wᵀ` to PyTorch's.
     pub(super) fn torch_order(&self, transposed: &[f32], torch: &mut [f32]) {
-        let (channels, area) = (self.large[2], self.kernel * self.kernel);
+        let len = self.patch_len();
         let mut patch = vec![0.0; torch.len()];
-        let transposed = Matrix::new(transposed, self.patch_len(), self.small[2]);
-        let to = MatrixMut::new(&mut patch, self.patch_len());
-        transpose_on_all_threads(transposed, to);
-        torch
-            .par_chunks_mut(channels * area)
-            .zip(patch.par_chunks(channels * area))
-            .with_min_len(BLOCK / (channels * area))
-            .for_each(|(to, from)| turn(from, area, to));
+        let transposed = Matrix::new(transposed, len, self.small[2]);
+        transpose_on_all_threads(transposed, MatrixMut::new(&mut patch, len));
+        for_each_row(torch, len, len, |small, to| {
+            turn(&patch[small * len..][..len], self.kernel * self.kernel, to);
+        });
     }
 
     /// A large grid within what the kernel reaches from any place.

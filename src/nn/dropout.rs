@@ -1,9 +1,9 @@
 //! Dropout: values switched off at random while training.
 
 use super::BLOCK;
+use crate::parallel::for_each;
 use crate::rng::{Purpose, chances};
 use candle_core::{Result, Tensor};
-use rayon::prelude::*;
 
 /// Which values one use of dropout keeps (Srivastava et al., 2014).
 #[derive(Debug)]
@@ -31,8 +31,9 @@ impl Mask {
 
     /// The same for all values, on all threads.
     pub fn apply_on_all_threads(&self, values: &mut [f32]) {
-        let blocks = values.par_chunks_mut(BLOCK).enumerate();
-        blocks.for_each(|(number, values)| self.apply(number * BLOCK, values));
+        for_each(values.chunks_mut(BLOCK).enumerate(), |(number, values)| {
+            self.apply(number * BLOCK, values);
+        });
     }
 
     /// The same from candle's own operations.

@@ -3,9 +3,9 @@
 use super::buffers::Buffer;
 use super::matmul::{Destination, Matrix, MatrixMut, matmul};
 use super::{with_scratch, with_values};
+use crate::parallel::map;
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, TensorId, Var};
-use rayon::prelude::*;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -90,14 +90,14 @@ impl Gradient {
             Self::Product(product) => {
                 let mut values = vec![0.0; parameter.elem_count()];
                 let to = MatrixMut::new(&mut values, parameter.dim(1)?);
-                let blocks = to.by_blocks(Product::BLOCK).into_par_iter();
-                blocks.try_for_each(|(place, mut to)| {
+                let copied = map(to.by_blocks(Product::BLOCK), |(place, mut to)| {
                     product.with_block(place, |mut values| {
                         for row in 0..to.rows() {
                             to.row(row).copy_from_slice(values.row(row));
                         }
                     })
-                })?;
+                });
+                copied.into_iter().collect::<Result<()>>()?;
                 Tensor::from_vec(values, parameter.shape(), parameter.device())
             }
         }

@@ -6,11 +6,10 @@
 
 use super::buffers::{Buffer, Buffers};
 use super::chain::{Back, Kept, Stage};
-use super::parallel::for_each;
 use super::winograd::matrices::{Points, Sizes, points_by, room, times};
 use super::work::{Gradients, Work};
+use crate::parallel::{for_each, map};
 use candle_core::{Result, bail};
-use rayon::prelude::*;
 
 /// The number of groups that a batch is cut into.
 const LANES: usize = 16;
@@ -39,9 +38,8 @@ pub(super) fn forward(
     training: bool,
     buffers: &Buffers,
 ) -> Result<()> {
-    let works = stages.par_iter().with_max_len(1);
-    let works = works.map(|stage| Work::new(stage, training, buffers));
-    let works = works.collect::<Result<Vec<_>>>()?;
+    let works = map(stages, |stage| Work::new(stage, training, buffers));
+    let works = works.into_iter().collect::<Result<Vec<_>>>()?;
     let lane = match training {
         true => lane_images(images),
         false => lane_images(images).min(FEW_IMAGES),

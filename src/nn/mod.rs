@@ -42,15 +42,14 @@ mod lanes;
 pub mod layer;
 pub mod matmul;
 mod one_channel;
-pub(crate) mod parallel;
 pub mod posterior;
 pub mod squared_error;
 mod transpose;
 mod winograd;
 mod work;
 
+use crate::parallel::for_each;
 use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Storage, Tensor, bail};
-use rayon::prelude::*;
 use std::cell::RefCell;
 
 /// Which operations compute.
@@ -76,6 +75,21 @@ impl Kernels {
 /// Values that a thread handles at a time where each is handled by itself.
 const BLOCK: usize = 8 * 1024;
 
+/// Calls `work` with each row of `to` and its number, on all threads. A row is the work of `values` values.
+fn for_each_row(
+    to: &mut [f32],
+    columns: usize,
+    values: usize,
+    work: impl Fn(usize, &mut [f32]) + Sync,
+) {
+    let rows = (BLOCK / values).max(1);
+    for_each(to.chunks_mut(rows * columns).enumerate(), |(block, to)| {
+        for (row, to) in to.chunks_exact_mut(columns).enumerate() {
+            work(block * rows + row, to);
+        }
+    });
+}
+
 /// Adds `from` to `to`, value by value.
 #[inline(always)]
 fn add(to: &mut [f32], from: &[f32]) {
@@ -86,14 +100,12 @@ fn add(to: &mut [f32], from: &[f32]) {
 
 /// The sum of `parts`, added first to last, into `sum`.
 fn sum_in_order(parts: &[Vec<f32>], sum: &mut [f32]) {
-    sum.par_chunks_mut(BLOCK)
-        .enumerate()
-        .for_each(|(block, sum)| {
-            sum.fill(0.0);
-            for part in parts {
-                add_vectorized(sum, &part[block * BLOCK..]);
-            }
-        });
+    for_each(sum.chunks_mut(BLOCK).enumerate(), |(block, sum)| {
+        sum.fill(0.0);
+        for part in parts {
+            add_vectorized(sum, &part[block * BLOCK..]);
+        }
+    });
 }
 
 vectorized! {

@@ -1,6 +1,6 @@
 //! What the encoder says of images: a distribution over latent vectors for each.
 
-use super::parallel::for_each_row;
+use super::for_each_row;
 use super::squared_error::sum;
 use super::{Kernels, values, with_values};
 use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};

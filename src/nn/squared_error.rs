@@ -1,6 +1,6 @@
 //! How far reconstructions are from their images.
 
-use super::parallel::for_each_row;
+use super::for_each_row;
 
 /// The sum over pixels of (reconstruction - image)², for each image, in double precision.
 ///

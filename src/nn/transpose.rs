@@ -2,7 +2,7 @@
 
 use super::BLOCK;
 use super::matmul::{Matrix, MatrixMut};
-use super::parallel::for_each;
+use crate::parallel::for_each;
 use std::array::from_fn;
 
 /// Rows and columns that are turned at a time: a row of them is a line of a processor's cache.

@@ -6,9 +6,9 @@ use super::points::{AREA, LINE, POINTS, Place, read, taps, write};
 use crate::nn::buffers::{Buffer, Buffers};
 use crate::nn::convolution::{Geometry, Grid};
 use crate::nn::matmul::{Destination, Matrix, MatrixMut, matmul};
-use crate::nn::parallel::for_each;
 use crate::nn::transpose::transpose;
 use crate::nn::with_scratch;
+use crate::parallel::for_each;
 
 /// Rows of weights that a thread handles at a time.
 const ROWS: usize = 16;

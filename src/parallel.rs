@@ -1,6 +1,5 @@
 //! Loops on all threads.
 
-use super::BLOCK;
 use rayon::Yield;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,41 +13,64 @@ const LOOKS: usize = 100;
 /// The calling thread takes the first of the tasks that are left, the others the last: from loop to loop, a
 /// thread finds in its cache what it had before. Unlike in rayon's own loops, the calling thread does not go to
 /// sleep before the last task is done: the loops of a step are so short that it takes longer to wake one.
-pub(super) fn for_each<T: Send>(tasks: impl IntoIterator<Item = T>, work: impl Fn(T) + Sync) {
+pub fn for_each<T: Send>(tasks: impl IntoIterator<Item = T>, work: impl Fn(T) + Sync) {
     let tasks: VecDeque<T> = tasks.into_iter().collect();
-    let helpers = rayon::current_num_threads()
-        .min(tasks.len())
-        .saturating_sub(1);
-    if helpers == 0 {
-        return tasks.into_iter().for_each(work);
-    }
     let undone = AtomicUsize::new(tasks.len());
     let tasks = Mutex::new(tasks);
-    let take = |which: fn(&mut VecDeque<T>) -> Option<T>| {
-        which(&mut tasks.lock().unwrap_or_else(PoisonError::into_inner))
-    };
-    let run = |task: T| {
+    on_all_threads(&undone, &|end| {
+        let mut left = tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let task = match end {
+            End::Front => left.pop_front(),
+            End::Back => left.pop_back(),
+        };
+        drop(left);
+        let Some(task) = task else { return false };
         let _done = Done(&undone);
         work(task);
-    };
+        true
+    });
+}
+
+/// What `work` makes of each task, on all threads of the pool, in the order of the tasks.
+pub fn map<T: Send, R: Send>(
+    tasks: impl IntoIterator<Item = T>,
+    work: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
+    let tasks: Vec<T> = tasks.into_iter().collect();
+    let mut results: Vec<_> = tasks.iter().map(|_| None).collect();
+    for_each(tasks.into_iter().zip(&mut results), |(task, result)| {
+        *result = Some(work(task));
+    });
+    results.into_iter().flatten().collect()
+}
+
+/// An end of the tasks that are left.
+enum End {
+    Front,
+    Back,
+}
+
+/// Calls `do_next` until no task is left and all are done. It is not generic, so that rayon's part of a loop is
+/// compiled once, not for each loop.
+fn on_all_threads(undone: &AtomicUsize, do_next: &(dyn Fn(End) -> bool + Sync)) {
+    let tasks = undone.load(Ordering::Relaxed);
+    let helpers = rayon::current_num_threads().min(tasks).saturating_sub(1);
+    if helpers == 0 {
+        while do_next(End::Front) {}
+        return;
+    }
     rayon::in_place_scope(|scope| {
         for _ in 0..helpers {
-            scope.spawn(|_| {
-                while let Some(task) = take(VecDeque::pop_back) {
-                    run(task);
-                }
-            });
+            scope.spawn(|_| while do_next(End::Back) {});
         }
-        while let Some(task) = take(VecDeque::pop_front) {
-            run(task);
-        }
+        while do_next(End::Front) {}
         work_until(|| undone.load(Ordering::Acquire) == 0);
     });
 }
 
 /// Calls `work`, and keeps the threads of the pool awake until it returns: between two loops they would go to
 /// sleep, and to wake one takes as long as a short loop.
-pub(crate) fn keep_awake<R>(work: impl FnOnce() -> R) -> R {
+pub fn keep_awake<R>(work: impl FnOnce() -> R) -> R {
     let undone = AtomicUsize::new(1);
     let caller = rayon::current_thread_index();
     rayon::in_place_scope(|scope| {
@@ -75,21 +97,6 @@ fn work_until(end: impl Fn() -> bool) {
             std::thread::yield_now();
         }
     }
-}
-
-/// Calls `work` with each row of `to` and its number, on all threads. A row is the work of `values` values.
-pub(super) fn for_each_row(
-    to: &mut [f32],
-    columns: usize,
-    values: usize,
-    work: impl Fn(usize, &mut [f32]) + Sync,
-) {
-    let rows = (BLOCK / values).max(1);
-    for_each(to.chunks_mut(rows * columns).enumerate(), |(block, to)| {
-        for (row, to) in to.chunks_exact_mut(columns).enumerate() {
-            work(block * rows + row, to);
-        }
-    });
 }
 
 /// A task that counts as done when this is dropped, however it ends.
