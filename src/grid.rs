@@ -2,9 +2,10 @@
 
 use crate::data::{PIXELS, SIDE};
 use crate::{Error, Result, files};
-use image::ImageDecoder;
+use image::codecs::png::PngEncoder;
 use image::imageops::FilterType;
-use image::{DynamicImage, GrayImage, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, GrayImage, ImageBuffer, Pixel};
+use image::{ExtendedColorType, ImageDecoder, ImageEncoder, ImageReader, Limits};
 use std::io::Cursor;
 use std::path::Path;
 
@@ -34,11 +35,12 @@ fn picture(values: &[f32]) -> GrayImage {
 }
 
 fn encode(image: &GrayImage) -> Result<Vec<u8>> {
-    let mut png = Cursor::new(Vec::new());
-    image
-        .write_to(&mut png, ImageFormat::Png)
+    let mut png = Vec::new();
+    let (width, height) = image.dimensions();
+    PngEncoder::new(&mut png)
+        .write_image(image, width, height, ExtendedColorType::L8)
         .map_err(|error| Error::failed("PNG", error))?;
-    Ok(png.into_inner())
+    Ok(png)
 }
 
 /// Pictures in a grid, row by row, as a PNG file.
@@ -143,9 +145,19 @@ pub fn read_picture(path: &Path) -> Result<Vec<f32>> {
 }
 
 fn grey_on_white(picture: &DynamicImage) -> GrayImage {
-    let picture = picture.to_luma_alpha8();
+    match picture {
+        DynamicImage::ImageLuma8(grey) => grey.clone(),
+        DynamicImage::ImageLumaA8(picture) => on_white(picture),
+        DynamicImage::ImageRgb8(picture) => on_white(picture),
+        DynamicImage::ImageRgba8(picture) => on_white(picture),
+        // More than 8 bits a channel.
+        deep => on_white(&deep.to_rgba8()),
+    }
+}
+
+fn on_white<P: Pixel<Subpixel = u8>>(picture: &ImageBuffer<P, Vec<u8>>) -> GrayImage {
     GrayImage::from_fn(picture.width(), picture.height(), |x, y| {
-        let [luma, alpha] = picture.get_pixel(x, y).0.map(u32::from);
+        let [luma, alpha] = picture.get_pixel(x, y).to_luma_alpha().0.map(u32::from);
         image::Luma([((luma * alpha + 255 * (255 - alpha)) / 255) as u8])
     })
 }
@@ -182,6 +194,7 @@ fn border_mean(picture: &GrayImage) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use image::RgbaImage;
 
     #[test]
     fn a_grid_holds_its_pictures_in_order() {
@@ -205,6 +218,25 @@ mod tests {
         assert!(header.contains("'shape': (2, 28, 28)"), "{header}");
         assert_eq!(file.len(), 10 + header_len + 4 * 2 * PIXELS);
         assert_eq!(file[file.len() - 4..], 0.5f32.to_le_bytes());
+    }
+
+    #[test]
+    fn a_colour_has_one_grey_however_it_is_stored() {
+        let [red, clear] = [[255, 0, 0, 255], [9, 99, 199, 0]]
+            .map(|colour| DynamicImage::from(RgbaImage::from_pixel(2, 3, image::Rgba(colour))));
+        let grey = |picture: &DynamicImage| {
+            let picture = grey_on_white(picture);
+            assert_eq!(picture.dimensions(), (2, 3));
+            picture.get_pixel(1, 2).0[0]
+        };
+        assert_eq!(grey(&red), 54, "0.2126 of the brightest");
+        assert_eq!(grey(&red.to_rgb8().into()), 54);
+        assert_eq!(grey(&red.to_rgb16().into()), 54);
+        assert_eq!(grey(&red.to_luma8().into()), 54);
+        assert_eq!(grey(&red.to_luma_alpha8().into()), 54);
+        assert_eq!(grey(&clear), 255, "paper");
+        assert_eq!(grey(&clear.to_luma_alpha8().into()), 255);
+        assert_eq!(grey(&clear.to_rgba16().into()), 255);
     }
 
     #[test]
