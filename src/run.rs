@@ -62,7 +62,7 @@ impl RunDir {
     /// If it cannot be created.
     pub fn create_fresh(source: &str) -> Result<Self> {
         files::create_folder(Path::new(RUNS))?;
-        let now = jiff::ZonedDateTime::now().strftime("%Y%m%d-%H%M%S");
+        let now = chrono::Local::now().format("%Y%m%d-%H%M%S");
         let name = format!("{now}-{source}");
         let mut path = Path::new(RUNS).join(&name);
         let mut number = 2;
