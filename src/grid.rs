@@ -141,15 +141,15 @@ pub fn read_picture(path: &Path) -> Result<Vec<f32>> {
         return Err(bad(&format!("it is too short for {width}x{height} pixels")));
     }
     let picture = DynamicImage::from_decoder(decoder).map_err(|error| bad(&error))?;
-    Ok(fit(&grey_on_white(&picture)))
+    Ok(fit(grey_on_white(picture)))
 }
 
-fn grey_on_white(picture: &DynamicImage) -> GrayImage {
+fn grey_on_white(picture: DynamicImage) -> GrayImage {
     match picture {
-        DynamicImage::ImageLuma8(grey) => grey.clone(),
-        DynamicImage::ImageLumaA8(picture) => on_white(picture),
-        DynamicImage::ImageRgb8(picture) => on_white(picture),
-        DynamicImage::ImageRgba8(picture) => on_white(picture),
+        DynamicImage::ImageLuma8(grey) => grey,
+        DynamicImage::ImageLumaA8(picture) => on_white(&picture),
+        DynamicImage::ImageRgb8(picture) => on_white(&picture),
+        DynamicImage::ImageRgba8(picture) => on_white(&picture),
         // More than 8 bits a channel.
         deep => on_white(&deep.to_rgba8()),
     }
@@ -162,8 +162,7 @@ fn on_white<P: Pixel<Subpixel = u8>>(picture: &ImageBuffer<P, Vec<u8>>) -> GrayI
     })
 }
 
-fn fit(picture: &GrayImage) -> Vec<f32> {
-    let mut picture = picture.clone();
+fn fit(mut picture: GrayImage) -> Vec<f32> {
     if border_mean(&picture) > 127.0 {
         image::imageops::invert(&mut picture);
     }
@@ -224,19 +223,19 @@ mod tests {
     fn a_colour_has_one_grey_however_it_is_stored() {
         let [red, clear] = [[255, 0, 0, 255], [9, 99, 199, 0]]
             .map(|colour| DynamicImage::from(RgbaImage::from_pixel(2, 3, image::Rgba(colour))));
-        let grey = |picture: &DynamicImage| {
+        let grey = |picture: DynamicImage| {
             let picture = grey_on_white(picture);
             assert_eq!(picture.dimensions(), (2, 3));
             picture.get_pixel(1, 2).0[0]
         };
-        assert_eq!(grey(&red), 54, "0.2126 of the brightest");
-        assert_eq!(grey(&red.to_rgb8().into()), 54);
-        assert_eq!(grey(&red.to_rgb16().into()), 54);
-        assert_eq!(grey(&red.to_luma8().into()), 54);
-        assert_eq!(grey(&red.to_luma_alpha8().into()), 54);
-        assert_eq!(grey(&clear), 255, "paper");
-        assert_eq!(grey(&clear.to_luma_alpha8().into()), 255);
-        assert_eq!(grey(&clear.to_rgba16().into()), 255);
+        assert_eq!(grey(red.clone()), 54, "0.2126 of the brightest");
+        assert_eq!(grey(red.to_rgb8().into()), 54);
+        assert_eq!(grey(red.to_rgb16().into()), 54);
+        assert_eq!(grey(red.to_luma8().into()), 54);
+        assert_eq!(grey(red.to_luma_alpha8().into()), 54);
+        assert_eq!(grey(clear.clone()), 255, "paper");
+        assert_eq!(grey(clear.to_luma_alpha8().into()), 255);
+        assert_eq!(grey(clear.to_rgba16().into()), 255);
     }
 
     #[test]
@@ -245,15 +244,12 @@ mod tests {
             let ink = (20..36).contains(&x) && (40..70).contains(&y);
             image::Luma([if ink { 0 } else { 255 }])
         });
-        let values = fit(&paper);
+        let values = fit(paper.clone());
         assert_eq!(values.len(), PIXELS);
         assert!(values[0] < 0.01, "background is dark");
         assert!(values[14 * SIDE + 14] > 0.9, "ink is light");
-        let same = fit(&{
-            let mut inverted = paper.clone();
-            image::imageops::invert(&mut inverted);
-            inverted
-        });
-        assert_eq!(values, same);
+        let mut inverted = paper;
+        image::imageops::invert(&mut inverted);
+        assert_eq!(values, fit(inverted));
     }
 }
