@@ -1,6 +1,7 @@
 //! Reading files without trusting their size, and writing them whole or not at all.
 
 use crate::{Error, Result};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
@@ -146,16 +147,48 @@ pub fn create_new_folder(path: &Path) -> Result<bool> {
 /// If something cannot be removed.
 pub fn remove_partial(folder: &Path) -> Result<()> {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(PARTIAL.0) && name.ends_with(PARTIAL.1) {
-            let path = entry.path();
-            std::fs::remove_file(&path).map_err(|error| {
-                Error::failed(path.display(), format!("cannot be removed: {error}"))
-            })?;
+        if is_partial(&entry.file_name()) {
+            remove(&entry.path())?;
         }
     }
     Ok(())
+}
+
+fn is_partial(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with(PARTIAL.0) && name.ends_with(PARTIAL.1)
+}
+
+/// Removes a file, if it is there.
+///
+/// # Errors
+///
+/// If it cannot be removed.
+pub fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            let why = format!("cannot be removed: {error}");
+            Err(Error::failed(path.display(), why))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether something has this name: also a link that leads nowhere, or a file that may not be read.
+pub fn is_taken(path: &Path) -> bool {
+    match path.symlink_metadata() {
+        Ok(_) => true,
+        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    }
+}
+
+/// Whether something has this name that is no empty folder. What was half written when a process was
+/// killed counts as nothing.
+pub fn is_occupied(path: &Path) -> bool {
+    match std::fs::read_dir(path) {
+        Ok(mut entries) => entries.any(|entry| !entry.is_ok_and(|e| is_partial(&e.file_name()))),
+        Err(_) => is_taken(path),
+    }
 }
 
 fn cannot_create(path: &Path, error: &std::io::Error) -> Error {

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 /// No file of ours is larger: the largest model with its moments.
-const LARGEST_FILE: u64 = 2 << 30;
+pub const LARGEST_FILE: u64 = 2 << 30;
 
 /// The header's one key of our own. There is only one because several have no fixed order, and the
 /// same weights should be the same bytes.
@@ -84,6 +84,9 @@ pub fn seal(file: &mut [u8], digest: &[u8]) -> Option<String> {
 /// If the file cannot be read, has no such description, or is not, to the bit, what was written.
 pub fn read<D: DeserializeOwned>(path: &Path) -> Result<(Tensors, D)> {
     let mut bytes = files::read(path, LARGEST_FILE)?;
+    if bytes.is_empty() {
+        return Err(Error::input(path.display(), "is empty"));
+    }
     let damaged = |error: &dyn std::fmt::Display| {
         Error::input(
             path.display(),

@@ -2,7 +2,6 @@
 
 use super::console::Console;
 use super::{model_path, write_result};
-use crate::config::Config;
 use crate::data::{self, PIXELS, Source};
 use crate::model::Mode;
 use crate::nn::squared_error::squared_error;
@@ -77,7 +76,7 @@ impl Reconstruct {
     fn test_images(&self, model: &Path, console: &Console) -> Result<(Vec<String>, Tensor)> {
         let source = match &self.data {
             Some(source) => source.clone(),
-            None => trained_on(model)?,
+            None => run::trained_on(model)?,
         };
         let (dataset, _) = data::load(&source, &mut |notice| console.notice(notice))?;
         let count = self.n.min(dataset.test.len());
@@ -96,21 +95,5 @@ impl Reconstruct {
         let shape = (self.images.len(), PIXELS);
         let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
         Ok((names.collect(), tensor))
-    }
-}
-
-/// The source of the data that the run of a model was trained on; of a weights file that is not in
-/// its run directory it is not known.
-fn trained_on(model: &Path) -> Result<Source> {
-    let run = if model.is_dir() {
-        model
-    } else {
-        model.parent().unwrap_or(model)
-    };
-    let config = run.join("config.json");
-    if config.is_file() {
-        Ok(Config::read(&config)?.data)
-    } else {
-        Ok(Source::default())
     }
 }

@@ -5,7 +5,7 @@ use super::sample::draw;
 use crate::config::{Config, Provenance};
 use crate::data::{self, Dataset, Source, Split, mnist};
 use crate::model::{Mode, Vae};
-use crate::run::{Checkpoint, Metric, MetricsLog, RUNS, RunDir};
+use crate::run::{Metric, MetricsLog, RUNS, Recorded, RunDir, State};
 use crate::train::{Event, Losses, Step, Trainer, slice_to_tensor};
 use crate::{Error, Result, files, grid};
 use candle_core::{Device, Tensor};
@@ -109,49 +109,45 @@ impl Train {
         };
         // First of all: a directory with anything else in it could be neither resumed nor begun again.
         run.write_config(&config)?;
-        let log = MetricsLog::open(&run, 0)?;
+        let log = MetricsLog::open(&run, Recorded::default())?;
         train(trainer, &config, &dataset, &run, log, console)
     }
 
     fn resume(self, dir: &Path, console: &Console, device: &Device) -> Result<ExitCode> {
-        let run = RunDir::open(dir)?;
-        let mut checkpoint = run.read_checkpoint()?;
-        let done = checkpoint.as_ref().map_or(0, Checkpoint::step);
-        // What decides the numbers comes from the checkpoint; the file only adds what it leaves out.
-        let file = run.read_config()?;
-        let decided = checkpoint.as_ref().map_or(&file, |c| &c.config);
-        let config = Config {
-            data: file.data.clone(),
-            steps: file.steps,
-            image_every: file.image_every,
-            save_every: file.save_every,
-            eval_every: file.eval_every,
-            ..decided.clone()
-        };
-        let mut config = self.overridden(config);
+        let mut run = RunDir::open(dir)?;
+        let mut state = State::read(&run)?;
+        let done = state.done();
+        let mut config = self.overridden(state.config.clone());
         config.validate()?;
         if done >= config.steps {
-            let why = format!("has done {done} of {} steps", config.steps);
-            let hint = "train it further with more steps: --steps N";
-            return Err(Error::input(dir.display(), why).hint(hint));
+            return complete(run, state, config.steps, console);
         }
         let trained_on = config.provenance.clone();
         let dataset = load(&mut config, console)?;
-        refuse_other_data(trained_on.as_ref(), config.provenance.as_ref())?;
-        let vae = match &mut checkpoint {
+        let hint = match state.has_config || self.data.is_some() {
+            true => "other data make another run: start a new one",
+            false => "config.json, which says where its data are, is missing: give --data",
+        };
+        refuse_other_data(trained_on.as_ref(), config.provenance.as_ref())
+            .map_err(|error| error.hint(hint))?;
+        let vae = match &mut state.checkpoint {
             Some(checkpoint) => checkpoint.take_model(device)?,
             None => Vae::new(&config, device)?,
         };
         let mut trainer = Trainer::new(&config, &dataset, vae)?;
-        match checkpoint {
-            Some(checkpoint) => {
-                checkpoint.restore(&mut trainer)?;
-                console.say(format_args!("continuing after step {done}"));
-            }
-            None => console.say("nothing was saved yet: beginning again"),
+        let begins = state.checkpoint.is_none();
+        if let Some(checkpoint) = state.checkpoint {
+            checkpoint.restore(&mut trainer)?;
         }
         // Last of all: what is refused has changed nothing.
-        let log = MetricsLog::open(&run, done)?;
+        run.claim()?;
+        if begins {
+            console.say("nothing was saved yet: beginning again");
+            run.clear_pictures()?;
+        } else {
+            console.say(format_args!("continuing after step {done}"));
+        }
+        let log = MetricsLog::open(&run, state.recorded)?;
         run.write_config(&config)?;
         train(trainer, &config, &dataset, &run, log, console)
     }
@@ -172,6 +168,27 @@ impl Train {
             ..config
         }
     }
+}
+
+/// What is left of a run whose steps are all done: nothing, or to write its weights, if a kill came
+/// before that or they were removed.
+fn complete(mut run: RunDir, state: State, steps: u64, console: &Console) -> Result<ExitCode> {
+    let why = format!("has done {} of {steps} steps", state.done());
+    let written = match state.checkpoint {
+        Some(checkpoint) => run.save_model_of(checkpoint)?,
+        None => false,
+    };
+    if !written {
+        let hint = "train it further with more steps: --steps N";
+        return Err(Error::input(run.path().display(), why).hint(hint));
+    }
+    let path = run.path();
+    console.say(format_args!(
+        "{} {why}; its model.safetensors was written from the checkpoint",
+        path.display()
+    ));
+    console.result(path)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Loads the data, and notes in the configuration what they turned out to be.
@@ -215,7 +232,7 @@ fn refuse_other_data(then: Option<&Provenance>, now: Option<&Provenance>) -> Res
                 "the run was trained on {} (SHA-256 {:.8}), not on {} ({:.8})",
                 then.dataset, then.dataset_sha256, now.dataset, now.dataset_sha256
             );
-            Err(Error::input("--data", why).hint("other data make another run: start a new one"))
+            Err(Error::input("--data", why))
         }
         _ => Ok(()),
     }
