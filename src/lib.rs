@@ -18,6 +18,6 @@ pub mod plot;
 pub mod rng;
 pub mod run;
 pub mod train;
-pub mod weights;
 
 pub use error::{Error, ErrorKind, Result};
+pub use run::weights;

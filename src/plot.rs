@@ -1,45 +1,48 @@
-//! The curves of a run, as SVG.
+//! Curves as SVG.
 
-use crate::run::{Metric, SplitName};
 use crate::{Error, Result};
 use plotters::prelude::*;
 
 const SIZE: (u32, u32) = (800, 500);
 
-/// A curve: its name, its colour, and what it takes of a metric.
-type Curve = (&'static str, RGBColor, fn(&Metric) -> f64);
+/// A curve over the steps of a training.
+#[derive(Debug)]
+pub struct Curve {
+    /// What it is called in the legend.
+    pub name: &'static str,
+    /// Its red, green and blue.
+    pub colour: (u8, u8, u8),
+    /// Steps and values of its line.
+    pub line: Vec<(u64, f64)>,
+    /// Steps and values of its dots.
+    pub dots: Vec<(u64, f64)>,
+}
 
-const CURVES: [Curve; 3] = [
-    ("loss", RGBColor(0x33, 0x33, 0x33), |metric| metric.loss),
-    ("squared error", RGBColor(0x1f, 0x77, 0xb4), |metric| {
-        metric.squared_error
-    }),
-    ("KL", RGBColor(0xd6, 0x5f, 0x2a), |metric| metric.kl),
-];
-
-/// Squared error, KL and their sum over the steps: thin lines for training, dots for test.
+/// Curves from 0 to `top`: thin lines for training, dots for test.
 ///
 /// # Errors
 ///
 /// If the drawing library fails.
-pub fn losses(metrics: &[Metric]) -> Result<String> {
+pub fn draw(curves: &[Curve], top: f64) -> Result<String> {
     let mut svg = String::new();
-    draw(&mut svg, metrics).map_err(|error| Error::failed("loss.svg", error))?;
+    draw_into(&mut svg, curves, top).map_err(|error| Error::failed("loss.svg", error))?;
     Ok(svg)
 }
 
-fn draw(
+fn draw_into(
     svg: &mut String,
-    metrics: &[Metric],
+    curves: &[Curve],
+    top: f64,
 ) -> std::result::Result<(), Box<dyn std::error::Error>> {
     let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     area.fill(&WHITE)?;
-    let last = metrics.iter().map(|metric| metric.step).max().unwrap_or(1);
+    let points = curves.iter().flat_map(|c| c.line.iter().chain(&c.dots));
+    let last = points.map(|(step, _)| *step).max().unwrap_or(1);
     let mut chart = ChartBuilder::on(&area)
         .margin(16)
         .x_label_area_size(40)
         .y_label_area_size(56)
-        .build_cartesian_2d(0..last, 0.0..height(metrics))?;
+        .build_cartesian_2d(0..last, 0.0..top)?;
     chart
         .configure_mesh()
         .x_desc("step")
@@ -48,17 +51,14 @@ fn draw(
         .light_line_style(TRANSPARENT)
         .bold_line_style(RGBColor(0xe0, 0xe0, 0xe0))
         .draw()?;
-    for (name, colour, value) in CURVES {
-        let points = |split| {
-            let of_split = metrics.iter().filter(move |metric| metric.split == split);
-            of_split.map(move |metric| (metric.step, value(metric)))
-        };
-        chart.draw_series(LineSeries::new(points(SplitName::Train), colour))?;
+    for curve in curves {
+        let (red, green, blue) = curve.colour;
+        let colour = RGBColor(red, green, blue);
+        chart.draw_series(LineSeries::new(curve.line.iter().copied(), colour))?;
+        let dots = curve.dots.iter();
         chart
-            .draw_series(
-                points(SplitName::Test).map(|point| Circle::new(point, 4, colour.filled())),
-            )?
-            .label(name)
+            .draw_series(dots.map(|point| Circle::new(*point, 4, colour.filled())))?
+            .label(curve.name)
             .legend(move |(x, y)| Rectangle::new([(x, y - 2), (x + 12, y + 2)], colour.filled()));
     }
     chart
@@ -68,16 +68,4 @@ fn draw(
         .draw()?;
     area.present()?;
     Ok(())
-}
-
-/// The top of the plot: twice the last loss, so that the first steps do not flatten the rest.
-fn height(metrics: &[Metric]) -> f64 {
-    let losses = || {
-        metrics
-            .iter()
-            .map(|metric| metric.loss.max(metric.squared_error))
-    };
-    let highest = losses().fold(0.0, f64::max);
-    let last = losses().next_back().unwrap_or(1.0);
-    (1.05 * highest).min(2.0 * last).max(1e-3)
 }

@@ -1,29 +1,19 @@
 //! `vae train`: a run directory full of what a model learnt.
 
-use super::console::{Console, duration, losses, weight};
-use super::sample::draw;
+use super::console::{Console, duration};
+use super::interrupts::Interrupts;
+use super::recorder::Recorder;
 use crate::config::{Config, Provenance};
-use crate::data::{self, Dataset, Source, Split, mnist};
-use crate::model::{Mode, Vae};
-use crate::run::{Metric, MetricsLog, RUNS, Recorded, RunDir, State};
-use crate::train::{Event, Losses, Step, Trainer, slice_to_tensor};
-use crate::{Error, Result, files, grid};
-use candle_core::{Device, Tensor};
+use crate::data::{self, Dataset, Source, mnist};
+use crate::model::Vae;
+use crate::run::{self, MetricsLog, RUNS, Recorded, RunDir, State};
+use crate::train::Trainer;
+use crate::{Error, Result, files};
+use candle_core::Device;
 use clap::Args;
-use indicatif::ProgressBar;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-
-/// Test images in a strip of reconstructions.
-const STRIP: usize = 16;
-/// Pictures in a grid of samples, and in a row of it.
-const SAMPLES: usize = 64;
-const SAMPLE_COLUMNS: usize = 8;
+use std::time::Instant;
 
 /// Train a model; its weights, pictures and metrics go into a run directory.
 #[derive(Debug, Args)]
@@ -175,7 +165,7 @@ impl Train {
 fn complete(mut run: RunDir, state: State, steps: u64, console: &Console) -> Result<ExitCode> {
     let why = format!("has done {} of {steps} steps", state.done());
     let written = match state.checkpoint {
-        Some(checkpoint) => run.save_model_of(checkpoint)?,
+        Some(checkpoint) => run::save_model_of(&mut run, checkpoint)?,
         None => false,
     };
     if !written {
@@ -238,51 +228,6 @@ fn refuse_other_data(then: Option<&Provenance>, now: Option<&Provenance>) -> Res
     }
 }
 
-/// The exit codes of a run that a signal ended.
-const INTERRUPTED: u8 = 128 + SIGINT as u8;
-const TERMINATED: u8 = 128 + SIGTERM as u8;
-
-/// The signals that end a run early: what was done is saved first.
-struct Interrupts {
-    interrupt: Arc<AtomicBool>,
-    terminate: Arc<AtomicBool>,
-}
-
-impl Interrupts {
-    fn listen() -> Result<Self> {
-        let listen = || -> std::io::Result<Self> {
-            let interrupts = Self {
-                interrupt: Arc::default(),
-                terminate: Arc::default(),
-            };
-            let any = Arc::new(AtomicBool::new(false));
-            let signals = [
-                (SIGINT, INTERRUPTED, &interrupts.interrupt),
-                (SIGTERM, TERMINATED, &interrupts.terminate),
-            ];
-            for (signal, code, raised) in signals {
-                // In this order the second signal, not the first, leaves at once.
-                flag::register_conditional_shutdown(signal, code.into(), any.clone())?;
-                flag::register(signal, any.clone())?;
-                flag::register(signal, raised.clone())?;
-            }
-            Ok(interrupts)
-        };
-        listen().map_err(|error| Error::failed("signal handler", error))
-    }
-
-    /// The exit code of the signal that was raised, if one was.
-    fn raised(&self) -> Option<u8> {
-        if self.interrupt.load(Ordering::Relaxed) {
-            Some(INTERRUPTED)
-        } else if self.terminate.load(Ordering::Relaxed) {
-            Some(TERMINATED)
-        } else {
-            None
-        }
-    }
-}
-
 fn train(
     mut trainer: Trainer,
     config: &Config,
@@ -319,150 +264,4 @@ fn train(
         "done in {time}; look at its pictures, and let it draw: vae sample out.png{model}"
     ));
     Ok(ExitCode::SUCCESS)
-}
-
-/// Writes down what a training tells.
-struct Recorder<'a> {
-    config: &'a Config,
-    console: &'a Console,
-    run: &'a RunDir,
-    log: MetricsLog,
-    bar: ProgressBar,
-    /// The test images whose reconstructions are shown: (images, 784).
-    originals: Tensor,
-    clock: Clock,
-}
-
-impl<'a> Recorder<'a> {
-    fn new(
-        trainer: &Trainer,
-        config: &'a Config,
-        test: &Split,
-        run: &'a RunDir,
-        log: MetricsLog,
-        console: &'a Console,
-    ) -> Result<Self> {
-        Ok(Self {
-            config,
-            console,
-            run,
-            log,
-            bar: console.bar(config.steps, trainer.progress.step),
-            originals: slice_to_tensor(test, 0, STRIP.min(test.len()))?,
-            clock: Clock::start(),
-        })
-    }
-
-    fn record(&mut self, trainer: &Trainer, event: Event) -> Result<()> {
-        match event {
-            Event::Step(step) => self.step(&step),
-            Event::Collapse(step) => self.collapse(&step),
-            Event::Interval(interval) => self.interval(trainer, interval)?,
-            Event::Evaluation(step, losses) => self.evaluation(step, losses)?,
-            Event::Save { last } => {
-                // What comes after a checkpoint nobody would make good.
-                if last {
-                    self.log.plot()?;
-                }
-                // A checkpoint must not be newer than the metrics that it will not bring back.
-                self.log.sync()?;
-                self.run.save(trainer, self.config)?;
-            }
-        }
-        self.clock.restart();
-        Ok(())
-    }
-
-    fn step(&mut self, step: &Step) {
-        self.clock.count();
-        let speed = self.clock.images_per_second(self.config.batch_size);
-        self.bar.set_position(step.step);
-        self.bar.set_message(losses(step, self.config.beta, speed));
-    }
-
-    fn collapse(&self, step: &Step) {
-        let message = format!(
-            "warning: step {}: the KL has been next to nothing for long: the posterior has collapsed onto \
-             the prior, and the decoder ignores its latent vector. Try a lower --beta or --learning-rate.",
-            step.step
-        );
-        self.console.say_above(&self.bar, message);
-    }
-
-    fn interval(&mut self, trainer: &Trainer, interval: Step) -> Result<()> {
-        let speed = self.clock.take_images_per_second(self.config.batch_size);
-        self.log
-            .push(Metric::train(interval, self.config.beta, speed))?;
-        if self.bar.is_hidden() {
-            let losses = losses(&interval, self.config.beta, speed);
-            let (step, steps) = (interval.step, self.config.steps);
-            self.console
-                .say(format_args!("step {step} of {steps}: {losses}"));
-        }
-        self.pictures(&trainer.vae, interval.step)
-    }
-
-    fn pictures(&self, vae: &Vae, step: u64) -> Result<()> {
-        let posterior = vae.encode(&self.originals, Mode::Inference)?;
-        let reconstructions = vae.decode(&posterior.mean()?, Mode::Inference)?;
-        let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
-        let strip = grid::png_pairs(&flat(&self.originals)?, &flat(&reconstructions)?, STRIP)?;
-        files::write_durably(&self.run.reconstruction(step), &strip)?;
-        let samples = draw(vae, SAMPLES, self.config.seed, 1.0)?;
-        files::write_durably(
-            &self.run.sample(step),
-            &grid::png(&samples, SAMPLE_COLUMNS)?,
-        )
-    }
-
-    fn evaluation(&mut self, step: u64, losses: Losses) -> Result<()> {
-        let beta = self.config.beta;
-        self.log.push(Metric::test(step, losses, beta))?;
-        let message = format!(
-            "step {step}: test loss {:.2} = {:.2} squared error + {}{:.2} KL",
-            losses.loss(beta),
-            losses.squared_error,
-            weight(beta),
-            losses.kl
-        );
-        self.console.say_above(&self.bar, message);
-        Ok(())
-    }
-}
-
-/// Measures the speed of steps alone: not of pictures, evaluations and checkpoints.
-struct Clock {
-    since: Instant,
-    busy: Duration,
-    steps: u64,
-}
-
-impl Clock {
-    fn start() -> Self {
-        Self {
-            since: Instant::now(),
-            busy: Duration::ZERO,
-            steps: 0,
-        }
-    }
-
-    fn count(&mut self) {
-        self.busy += self.since.elapsed();
-        self.steps += 1;
-    }
-
-    fn restart(&mut self) {
-        self.since = Instant::now();
-    }
-
-    fn images_per_second(&self, batch_size: usize) -> f64 {
-        (self.steps * batch_size as u64) as f64 / self.busy.as_secs_f64().max(1e-9)
-    }
-
-    fn take_images_per_second(&mut self, batch_size: usize) -> f64 {
-        let speed = self.images_per_second(batch_size);
-        *self = Self::start();
-        // Whole hundredths: what is beyond them is noise.
-        (speed * 100.0).round() / 100.0
-    }
 }

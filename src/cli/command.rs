@@ -1,0 +1,161 @@
+//! What the program is told: a command and its flags. What it answers: an exit code.
+
+use super::completions::Completions;
+use super::console::Console;
+use super::reconstruct::Reconstruct;
+use super::sample::Sample;
+use super::train::Train;
+use crate::{Error, ErrorKind, Result};
+use candle_core::Device;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::io::Write;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+First steps:
+  vae train --steps 2000      learn to draw digits; a run appears below runs/
+  vae sample --n 64 out.png   draw 64 digits that nobody wrote
+  vae reconstruct             show what the model keeps of 16 test images
+
+`vae COMMAND --help` explains every flag.";
+
+/// Train variational autoencoders, and let them draw.
+#[derive(Debug, Parser)]
+#[command(name = "vae", version, after_help = HELP, arg_required_else_help = true)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Train(Train),
+    Sample(Sample),
+    Reconstruct(Reconstruct),
+    Completions(Completions),
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+struct Global {
+    /// Threads to compute with; the results do not depend on it [default: all cores]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+
+    /// Where to compute
+    #[arg(long, global = true, value_enum, default_value_t = DeviceName::Auto)]
+    device: DeviceName,
+
+    /// Print nothing but results and errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+/// Where to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DeviceName {
+    /// A GPU that this build supports and this machine has, else the CPU.
+    Auto,
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU (needs a build with `--features cuda`).
+    Cuda,
+    /// An Apple GPU (needs a build with `--features metal`).
+    Metal,
+}
+
+impl DeviceName {
+    fn open(self) -> Result<Device> {
+        let missing = |name: &str, built: bool, error: candle_core::Error| {
+            let hint = if built {
+                "see that there is a GPU and that its driver works, or use --device cpu".into()
+            } else {
+                format!("build with --features {name}, or use --device cpu")
+            };
+            Error::input(format!("--device {name}"), error).hint(hint)
+        };
+        let cuda = cfg!(feature = "cuda");
+        let metal = cfg!(feature = "metal");
+        match self {
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Cuda => Device::new_cuda(0).map_err(|error| missing("cuda", cuda, error)),
+            Self::Metal => Device::new_metal(0).map_err(|error| missing("metal", metal, error)),
+            Self::Auto => Ok(Device::new_cuda(0)
+                .or_else(|_| Device::new_metal(0))
+                .unwrap_or(Device::Cpu)),
+        }
+    }
+}
+
+/// Runs the program: parses the command line, does what it says, and gives the exit code.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::try_parse() {
+        Ok(cli) => cli.run(),
+        Err(error) if error.use_stderr() && error.kind() != NO_COMMAND => Err(wrong_usage(&error)),
+        Err(help) => {
+            // Where nobody reads the help, there is nothing to do about it.
+            let _ = help.print();
+            return ExitCode::from(if help.use_stderr() { 2 } else { 0 });
+        }
+    };
+    outcome.unwrap_or_else(|error| report(&error))
+}
+
+/// What clap says when no command was given: it then shows the help.
+const NO_COMMAND: clap::error::ErrorKind =
+    clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+
+/// What is wrong with a command line, in the form that every error has.
+fn wrong_usage(error: &clap::Error) -> Error {
+    let text = error.to_string();
+    let mut parts = text.split("\n\n");
+    let why = parts.next().unwrap_or_default();
+    let why = why.strip_prefix("error: ").unwrap_or(why);
+    let tip = parts.find_map(|part| part.trim().strip_prefix("tip: "));
+    Error::input("usage", why)
+        .hint(tip.unwrap_or("vae --help and vae COMMAND --help explain every flag"))
+}
+
+impl Cli {
+    fn run(self) -> Result<ExitCode> {
+        let threads = self.global.threads.map_or(0, usize::from);
+        // This thread is one of the pool's: otherwise each parallel loop would put it to sleep and wake it
+        // again.
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .use_current_thread()
+            .build()
+            .map_err(|error| Error::failed("--threads", error))?
+            .install(|| self.run_command())
+    }
+
+    fn run_command(self) -> Result<ExitCode> {
+        let console = Console::new(self.global.quiet);
+        let device = || self.global.device.open();
+        match self.command {
+            Command::Train(command) => command.run(&console, &device()?),
+            Command::Sample(command) => command.run(&console, &device()?),
+            Command::Reconstruct(command) => command.run(&console, &device()?),
+            Command::Completions(command) => command.run(),
+        }
+    }
+}
+
+/// Prints an error to stderr, and gives its exit code.
+fn report(error: &Error) -> ExitCode {
+    // An error may quote a file; it still is one line.
+    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut message = format!("error: {}\n", one_line(&error.to_string()));
+    if let Some(hint) = &error.hint {
+        message += &format!("hint: {}\n", one_line(hint));
+    }
+    // Where stderr is closed there is nobody to tell.
+    let _ = std::io::stderr().write_all(message.as_bytes());
+    match error.kind {
+        ErrorKind::Input => ExitCode::from(2),
+        ErrorKind::Failed => ExitCode::from(1),
+    }
+}

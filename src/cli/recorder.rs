@@ -1,0 +1,165 @@
+//! What a training tells, written down: metrics, pictures, checkpoints, and lines for a person.
+
+use super::console::{Console, losses, weight};
+use super::sample::draw;
+use crate::config::Config;
+use crate::data::Split;
+use crate::model::{Mode, Vae};
+use crate::run::{self, Metric, MetricsLog, RunDir};
+use crate::train::{Event, Losses, Step, Trainer, slice_to_tensor};
+use crate::{Result, files, grid};
+use candle_core::Tensor;
+use indicatif::ProgressBar;
+use std::time::{Duration, Instant};
+
+/// Test images in a strip of reconstructions.
+const STRIP: usize = 16;
+/// Pictures in a grid of samples, and in a row of it.
+const SAMPLES: usize = 64;
+const SAMPLE_COLUMNS: usize = 8;
+
+/// Writes down what a training tells.
+pub(super) struct Recorder<'a> {
+    config: &'a Config,
+    console: &'a Console,
+    run: &'a RunDir,
+    log: MetricsLog,
+    pub(super) bar: ProgressBar,
+    /// The test images whose reconstructions are shown: (images, 784).
+    originals: Tensor,
+    clock: Clock,
+}
+
+impl<'a> Recorder<'a> {
+    pub(super) fn new(
+        trainer: &Trainer,
+        config: &'a Config,
+        test: &Split,
+        run: &'a RunDir,
+        log: MetricsLog,
+        console: &'a Console,
+    ) -> Result<Self> {
+        Ok(Self {
+            config,
+            console,
+            run,
+            log,
+            bar: console.bar(config.steps, trainer.progress.step),
+            originals: slice_to_tensor(test, 0, STRIP.min(test.len()))?,
+            clock: Clock::start(),
+        })
+    }
+
+    pub(super) fn record(&mut self, trainer: &Trainer, event: Event) -> Result<()> {
+        match event {
+            Event::Step(step) => self.step(&step),
+            Event::Collapse(step) => self.collapse(&step),
+            Event::Interval(interval) => self.interval(trainer, interval)?,
+            Event::Evaluation(step, losses) => self.evaluation(step, losses)?,
+            Event::Save { last } => {
+                // What comes after a checkpoint nobody would make good.
+                if last {
+                    self.log.plot()?;
+                }
+                // A checkpoint must not be newer than the metrics that it will not bring back.
+                self.log.sync()?;
+                run::save(self.run, trainer, self.config)?;
+            }
+        }
+        self.clock.restart();
+        Ok(())
+    }
+
+    fn step(&mut self, step: &Step) {
+        self.clock.count();
+        let speed = self.clock.images_per_second(self.config.batch_size);
+        self.bar.set_position(step.step);
+        self.bar.set_message(losses(step, self.config.beta, speed));
+    }
+
+    fn collapse(&self, step: &Step) {
+        let message = format!(
+            "warning: step {}: the KL has been next to nothing for long: the posterior has collapsed onto \
+             the prior, and the decoder ignores its latent vector. Try a lower --beta or --learning-rate.",
+            step.step
+        );
+        self.console.say_above(&self.bar, message);
+    }
+
+    fn interval(&mut self, trainer: &Trainer, interval: Step) -> Result<()> {
+        let speed = self.clock.take_images_per_second(self.config.batch_size);
+        self.log
+            .push(Metric::train(interval, self.config.beta, speed))?;
+        if self.bar.is_hidden() {
+            let losses = losses(&interval, self.config.beta, speed);
+            let (step, steps) = (interval.step, self.config.steps);
+            self.console
+                .say(format_args!("step {step} of {steps}: {losses}"));
+        }
+        self.pictures(&trainer.vae, interval.step)
+    }
+
+    fn pictures(&self, vae: &Vae, step: u64) -> Result<()> {
+        let posterior = vae.encode(&self.originals, Mode::Inference)?;
+        let reconstructions = vae.decode(&posterior.mean()?, Mode::Inference)?;
+        let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
+        let strip = grid::png_pairs(&flat(&self.originals)?, &flat(&reconstructions)?, STRIP)?;
+        files::write_durably(&self.run.reconstruction(step), &strip)?;
+        let samples = draw(vae, SAMPLES, self.config.seed, 1.0)?;
+        files::write_durably(
+            &self.run.sample(step),
+            &grid::png(&samples, SAMPLE_COLUMNS)?,
+        )
+    }
+
+    fn evaluation(&mut self, step: u64, losses: Losses) -> Result<()> {
+        let beta = self.config.beta;
+        self.log.push(Metric::test(step, losses, beta))?;
+        let message = format!(
+            "step {step}: test loss {:.2} = {:.2} squared error + {}{:.2} KL",
+            losses.loss(beta),
+            losses.squared_error,
+            weight(beta),
+            losses.kl
+        );
+        self.console.say_above(&self.bar, message);
+        Ok(())
+    }
+}
+
+/// Measures the speed of steps alone: not of pictures, evaluations and checkpoints.
+struct Clock {
+    since: Instant,
+    busy: Duration,
+    steps: u64,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self {
+            since: Instant::now(),
+            busy: Duration::ZERO,
+            steps: 0,
+        }
+    }
+
+    fn count(&mut self) {
+        self.busy += self.since.elapsed();
+        self.steps += 1;
+    }
+
+    fn restart(&mut self) {
+        self.since = Instant::now();
+    }
+
+    fn images_per_second(&self, batch_size: usize) -> f64 {
+        (self.steps * batch_size as u64) as f64 / self.busy.as_secs_f64().max(1e-9)
+    }
+
+    fn take_images_per_second(&mut self, batch_size: usize) -> f64 {
+        let speed = self.images_per_second(batch_size);
+        *self = Self::start();
+        // Whole hundredths: what is beyond them is noise.
+        (speed * 100.0).round() / 100.0
+    }
+}

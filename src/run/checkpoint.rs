@@ -1,0 +1,138 @@
+//! What a training needs to go on, and how it is saved.
+
+use super::dir::RunDir;
+use super::weights::{self, Tensors};
+use crate::config::Config;
+use crate::files::{self, write_durably};
+use crate::model::Vae;
+use crate::train::{Progress, Trainer};
+use crate::{Error, Result};
+use candle_core::Device;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// What the names of the moments begin with in a checkpoint.
+const FIRST_MOMENT: &str = "adam.first_moment.";
+const SECOND_MOMENT: &str = "adam.second_moment.";
+
+/// What a checkpoint's header says.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Description<C> {
+    config: C,
+    progress: Progress,
+}
+
+/// A checkpoint as it was read.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// What the model was trained with, but for paths and how often it was saved.
+    pub config: Config,
+    progress: Progress,
+    tensors: Tensors,
+}
+
+impl Checkpoint {
+    /// Reads a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read or is not whole.
+    pub fn read(path: &Path) -> Result<Self> {
+        let (tensors, description) = weights::read::<Description<Config>>(path)?;
+        Ok(Self {
+            config: description.config,
+            progress: description.progress,
+            tensors,
+        })
+    }
+
+    /// The number of steps it has seen.
+    pub fn step(&self) -> u64 {
+        self.progress.step
+    }
+
+    /// Takes the weights out of it, as a model.
+    pub fn take_model(&mut self, device: &Device) -> Result<Vae> {
+        let weights = self
+            .tensors
+            .extract_if(|name, _| !name.starts_with("adam."));
+        Vae::with_weights(&self.config, device, weights.collect())
+    }
+
+    /// Puts the moments and the progress into a trainer of the model.
+    ///
+    /// # Errors
+    ///
+    /// If a moment is missing or of another shape than its parameter.
+    pub fn restore(mut self, trainer: &mut Trainer) -> Result<()> {
+        let parameters = trainer.vae.parameters().iter();
+        for ((name, var), slot) in parameters.zip(&mut trainer.adam.slots) {
+            let mut take = |prefix: &str| {
+                let name = format!("{prefix}{name}");
+                let moment = self
+                    .tensors
+                    .remove(&name)
+                    .filter(|m| m.dims() == var.dims());
+                let moment = moment.ok_or_else(|| {
+                    Error::input("checkpoint", format!("`{name}` is missing or misshapen"))
+                })?;
+                Ok::<_, Error>(moment.to_device(var.device())?)
+            };
+            slot.first_moment = take(FIRST_MOMENT)?;
+            slot.second_moment = take(SECOND_MOMENT)?;
+        }
+        trainer.progress = self.progress;
+        Ok(())
+    }
+}
+
+/// Writes the checkpoint, then the weights alone: where there are weights, there is a checkpoint to
+/// go on from.
+pub fn save(run: &RunDir, trainer: &Trainer, config: &Config) -> Result<()> {
+    let parameters = trainer.vae.parameters();
+    let named = parameters
+        .iter()
+        .map(|(name, var)| (name.clone(), var.as_tensor()));
+    let moments = parameters.iter().zip(&trainer.adam.slots);
+    let moments = moments.flat_map(|((name, _), slot)| {
+        [
+            (format!("{FIRST_MOMENT}{name}"), &slot.first_moment),
+            (format!("{SECOND_MOMENT}{name}"), &slot.second_moment),
+        ]
+    });
+    let description = weights::description(config)?;
+    let state = Description {
+        config: &description,
+        progress: trainer.progress,
+    };
+    let checkpoint = weights::to_bytes(named.chain(moments), &state)?;
+    let model = model_bytes(&trainer.vae, config)?;
+    write_durably(&run.checkpoint(), &checkpoint)?;
+    write_durably(&run.model(), &model)
+}
+
+/// Writes the weights of a checkpoint alone, if a kill came between the two, or they were removed;
+/// tells whether it did.
+///
+/// # Errors
+///
+/// If the checkpoint's weights are not whole, or the file cannot be written.
+pub fn save_model_of(run: &mut RunDir, mut checkpoint: Checkpoint) -> Result<bool> {
+    let vae = checkpoint.take_model(&Device::Cpu)?;
+    let model = model_bytes(&vae, &checkpoint.config)?;
+    let found = files::read(&run.model(), weights::LARGEST_FILE);
+    if found.is_ok_and(|found| found == model) {
+        return Ok(false);
+    }
+    run.claim()?;
+    write_durably(&run.model(), &model)?;
+    Ok(true)
+}
+
+/// What `model.safetensors` holds for a model.
+fn model_bytes(vae: &Vae, config: &Config) -> Result<Vec<u8>> {
+    let named = vae.parameters().iter();
+    let named = named.map(|(name, var)| (name.clone(), var.as_tensor()));
+    weights::to_bytes(named, &weights::description(config)?)
+}

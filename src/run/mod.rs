@@ -1,0 +1,20 @@
+//! The run directory: what is where, and how it is written and read again.
+//!
+//! What each command does with a directory whose files are missing, empty or of another run is in
+//! `docs/run-directory.md`.
+
+mod checkpoint;
+mod dir;
+mod lock;
+mod metrics;
+mod model;
+mod names;
+mod state;
+pub mod weights;
+
+pub use checkpoint::{Checkpoint, save, save_model_of};
+pub use dir::RunDir;
+pub use metrics::{Metric, MetricsLog, Recorded, SplitName, parse_metrics};
+pub use model::{load_model, newest, trained_on};
+pub use names::RUNS;
+pub use state::State;

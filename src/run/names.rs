@@ -1,0 +1,45 @@
+//! What the files of a run are called.
+
+use std::path::{Display, Path};
+
+/// Where runs are put that were given no place.
+pub const RUNS: &str = "runs";
+
+/// The names of what a run writes into its directory.
+pub(super) const CONFIG: &str = "config.json";
+pub(super) const METRICS: &str = "metrics.jsonl";
+pub(super) const MODEL: &str = "model.safetensors";
+pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
+pub(super) const LOSS_PLOT: &str = "loss.svg";
+pub(super) const RECONSTRUCTIONS: &str = "reconstructions";
+pub(super) const SAMPLES: &str = "samples";
+pub(super) const LOCK: &str = ".lock";
+
+/// What a new run would write over, or mix its own with.
+pub(super) const OCCUPIED: [&str; 7] = [
+    CONFIG,
+    CHECKPOINT,
+    MODEL,
+    METRICS,
+    LOSS_PLOT,
+    RECONSTRUCTIONS,
+    SAMPLES,
+];
+
+/// The directory of the run that a file, or a folder of pictures, is part of.
+pub(super) fn run_of_file(path: &Path) -> Option<Display<'_>> {
+    let is_run = |folder: &&Path| {
+        let names = OCCUPIED.iter().chain([&LOCK]);
+        names.filter(|name| folder.join(name).is_file()).count() > 1
+    };
+    let run = path.ancestors().skip(1).take(2).find(is_run)?;
+    let first = path.strip_prefix(run).ok()?.components().next()?;
+    let of_run = OCCUPIED.iter().chain([&LOCK]);
+    of_run
+        .into_iter()
+        .any(|name| first.as_os_str() == *name)
+        .then(|| match run.as_os_str().is_empty() {
+            true => Path::new(".").display(),
+            false => run.display(),
+        })
+}
