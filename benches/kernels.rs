@@ -4,15 +4,16 @@
 
 use candle_core::{Device, Tensor, Var};
 use divan::Bencher;
-use vae::architecture::{Architecture, LayerPlan};
 use vae::config::Config;
-use vae::data::PIXELS;
+use vae::data::ImageShape;
+use vae::model::architecture::Architecture;
 use vae::model::{Mode, Posterior};
-use vae::nn::Kernels;
-use vae::nn::adam::{Adam, Constants};
-use vae::nn::chain::{Chain, Stage};
+use vae::nn::adam::{Adam, AdamConfig};
+use vae::nn::backend::Backend;
 use vae::nn::gradient::Gradients;
 use vae::nn::layer::{Layer, Parameter};
+use vae::nn::sequential::Sequential;
+use vae::nn::stage::Stage;
 use vae::rng::{Purpose, normal};
 
 const BATCH: usize = 64;
@@ -39,33 +40,33 @@ fn noise(shape: &[usize]) -> Tensor {
 }
 
 /// A layer of the default model with a batch of what it reads.
-fn layer(name: &str) -> (Chain, Var) {
+fn layer(name: &str) -> (Sequential, Var) {
     let plan = Architecture::plan(&Config::default()).unwrap();
     let Some(plan) = plan.layers().find(|layer| layer.name == name) else {
         panic!("the default model has no layer {name}");
     };
-    let LayerPlan {
-        map, activation, ..
-    } = *plan;
+    let plan = plan.clone();
     let parameter = |shape: &[usize]| Parameter::new(&(noise(shape) * 0.05).unwrap()).unwrap();
+    let input = Var::from_tensor(&noise(&[BATCH, plan.map.inputs()])).unwrap();
     let layer = Layer {
-        map,
-        activation,
-        dropout: 0.0,
-        weight: parameter(&map.weight_shape()),
-        bias: parameter(&[map.bias_len()]),
+        weight: parameter(&plan.map.weight_shape()),
+        bias: parameter(&[plan.map.bias_len()]),
+        plan,
     };
-    let input = Var::from_tensor(&noise(&[BATCH, map.inputs()])).unwrap();
-    (Chain::new(vec![Stage::Layer(layer)], 0), input)
+    (Sequential::new(vec![Stage::Layer(layer)], 0), input)
 }
 
-fn forward(bencher: Bencher, name: &str, kernels: Kernels) {
-    let (chain, input) = layer(name);
-    bencher.bench_local(|| chain.forward(&input, Mode::Inference, kernels).unwrap());
+fn forward(bencher: Bencher, name: &str, backend: Backend) {
+    let (sequential, input) = layer(name);
+    bencher.bench_local(|| {
+        sequential
+            .forward(&input, Mode::Inference, backend)
+            .unwrap()
+    });
 }
 
-fn backward(bencher: Bencher, name: &str, kernels: Kernels) {
-    let (chain, input) = layer(name);
+fn backward(bencher: Bencher, name: &str, backend: Backend) {
+    let (sequential, input) = layer(name);
     // The first layer of a model reads images, which need no gradient.
     let input = match name {
         "encoder.conv1" => input.as_detached_tensor(),
@@ -74,7 +75,7 @@ fn backward(bencher: Bencher, name: &str, kernels: Kernels) {
     let mode = Mode::Training { seed: 1, step: 1 };
     bencher
         .with_inputs(|| {
-            let output = chain.forward(&input, mode, kernels).unwrap();
+            let output = sequential.forward(&input, mode, backend).unwrap();
             output.sum_all().unwrap()
         })
         .bench_local_values(|sum| sum.backward().unwrap());
@@ -82,52 +83,52 @@ fn backward(bencher: Bencher, name: &str, kernels: Kernels) {
 
 #[divan::bench(args = LAYERS)]
 fn layer_forward(bencher: Bencher, name: &str) {
-    forward(bencher, name, Kernels::Fused);
+    forward(bencher, name, Backend::Fused);
 }
 
 #[divan::bench(args = LAYERS, sample_count = 10)]
 fn layer_forward_with_candle(bencher: Bencher, name: &str) {
-    forward(bencher, name, Kernels::Candle);
+    forward(bencher, name, Backend::Candle);
 }
 
 #[divan::bench(args = LAYERS)]
 fn layer_backward(bencher: Bencher, name: &str) {
-    backward(bencher, name, Kernels::Fused);
+    backward(bencher, name, Backend::Fused);
 }
 
 #[divan::bench(args = LAYERS, sample_count = 10)]
 fn layer_backward_with_candle(bencher: Bencher, name: &str) {
-    backward(bencher, name, Kernels::Candle);
+    backward(bencher, name, Backend::Candle);
 }
 
-const KERNELS: [Kernels; 2] = [Kernels::Fused, Kernels::Candle];
+const BACKENDS: [Backend; 2] = [Backend::Fused, Backend::Candle];
 
 /// The decoder's last layer with both terms of the loss, forward and backward.
-#[divan::bench(args = KERNELS)]
-fn losses(bencher: Bencher, kernels: &Kernels) {
-    let (chain, input) = layer("decoder.conv_transpose2");
-    let images = noise(&[BATCH, PIXELS]);
+#[divan::bench(args = BACKENDS)]
+fn losses(bencher: Bencher, backend: &Backend) {
+    let (sequential, input) = layer("decoder.conv_transpose2");
+    let images = noise(&[BATCH, ImageShape::MNIST.values()]);
     let parameters = Var::from_tensor(&noise(&[BATCH, 2 * 16])).unwrap();
     let mode = Mode::Training { seed: 1, step: 1 };
     bencher.bench_local(|| {
         let posterior = Posterior::new(parameters.as_tensor().clone()).unwrap();
-        let errors = chain.squared_error(&input, &images, mode, *kernels);
-        let kl = posterior.kl(*kernels).unwrap();
+        let errors = sequential.squared_error(&input, &images, mode, *backend);
+        let kl = posterior.kl(*backend).unwrap();
         let loss = (errors.unwrap() + kl).unwrap().mean_all().unwrap();
         loss.backward().unwrap()
     });
 }
 
 /// A step of Adam on a million weights.
-#[divan::bench(args = KERNELS)]
-fn adam(bencher: Bencher, kernels: &Kernels) {
-    let constants = Constants {
+#[divan::bench(args = BACKENDS)]
+fn adam(bencher: Bencher, backend: &Backend) {
+    let config = AdamConfig {
         beta1: 0.9,
         beta2: 0.999,
         epsilon: 1e-8,
     };
     let weight = Var::from_tensor(&noise(&[1000, 1000])).unwrap();
     let gradients = Gradients::new(weight.sum_all().unwrap().backward().unwrap());
-    let adam = Adam::new(constants, vec![weight], *kernels).unwrap();
+    let adam = Adam::new(config, vec![weight], *backend).unwrap();
     bencher.bench_local(|| adam.step(&gradients, 1e-3, 1).unwrap());
 }

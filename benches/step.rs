@@ -14,13 +14,13 @@ use common::{config, dataset, pool};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use rayon::prelude::*;
-use vae::architecture::Architecture;
 use vae::config::Config;
 use vae::data::batches::Batches;
+use vae::kernels::matmul::{Destination, Matrix, MatrixMut, matmul};
+use vae::model::architecture::Architecture;
 use vae::model::{Mode, Vae};
-use vae::nn::Kernels;
-use vae::nn::layer::Map;
-use vae::nn::matmul::{Destination, Matrix, MatrixMut, matmul};
+use vae::nn::backend::Backend;
+use vae::nn::layer::LinearMap;
 use vae::rng::{Purpose, normal};
 use vae::train::Trainer;
 
@@ -40,8 +40,8 @@ fn operations(config: &Config) -> usize {
     let products = plan.layers().map(|layer| {
         let weights: usize = layer.map.weight_shape().iter().product();
         let places = match layer.map {
-            Map::Conv(g) | Map::ConvTranspose(g) => g.small[0] * g.small[1],
-            Map::Dense { .. } => 1,
+            LinearMap::Conv(g) | LinearMap::ConvTranspose(g) => g.small[0] * g.small[1],
+            LinearMap::Dense { .. } => 1,
         };
         2 * weights * places
     });
@@ -73,7 +73,7 @@ fn step_by_batch_size(bencher: Bencher, batch_size: usize) {
 fn step_with_candle(bencher: Bencher, name: &str) {
     let (config, dataset, device) = (config(name, 64), dataset(), Device::Cpu);
     let vae = Vae::new(&config, &device).unwrap();
-    let vae = vae.with_kernels(Kernels::Candle);
+    let vae = vae.with_backend(Backend::Candle);
     let parameters = vae.parameters().iter().map(|(_, var)| var.clone());
     let mut adam = AdamW::new(parameters.collect(), ParamsAdamW::default()).unwrap();
     let mut batches = Batches::new(&dataset.train, config.batch_size, config.seed);

@@ -4,20 +4,18 @@
 #![warn(missing_docs)]
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
-pub mod architecture;
 pub mod cli;
 pub mod config;
 pub mod data;
 mod error;
 pub mod files;
-pub mod grid;
+pub mod kernels;
 pub mod model;
 pub mod nn;
 mod parallel;
-pub mod plot;
+pub mod picture;
 pub mod rng;
 pub mod run;
 pub mod train;
 
 pub use error::{Error, ErrorKind, Result};
-pub use run::weights;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Looks for work that a waiting thread takes before it lets others have its core.
-const LOOKS: usize = 100;
+const SPINS: usize = 100;
 
 /// Calls `work` with each task, on all threads of the pool.
 ///
@@ -86,12 +86,12 @@ pub fn keep_awake<R>(work: impl FnOnce() -> R) -> R {
 
 /// Does what there is to do in the pool until `end`, without going to sleep.
 fn work_until(end: impl Fn() -> bool) {
-    let mut looks = 0;
+    let mut spins = 0;
     while !end() {
         if rayon::yield_now() == Some(Yield::Executed) {
-            looks = 0;
-        } else if looks < LOOKS {
-            looks += 1;
+            spins = 0;
+        } else if spins < SPINS {
+            spins += 1;
             std::hint::spin_loop();
         } else {
             std::thread::yield_now();

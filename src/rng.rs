@@ -48,7 +48,7 @@ pub fn normal(seed: u64, purpose: Purpose, step: u64, count: usize) -> Vec<f32> 
 
 /// `count` draws that are true with a probability of `probability`, made by all threads; they do not
 /// depend on how many there are.
-pub fn chances(
+pub fn bernoulli(
     seed: u64,
     purpose: Purpose,
     step: u64,
@@ -93,8 +93,8 @@ mod tests {
     }
 
     #[test]
-    fn chances_have_their_probability_and_do_not_depend_on_the_threads() {
-        let draw = || chances(3, Purpose::Dropout, 5, 0.8, 100_001);
+    fn bernoulli_have_their_probability_and_do_not_depend_on_the_threads() {
+        let draw = || bernoulli(3, Purpose::Dropout, 5, 0.8, 100_001);
         let share = draw().iter().filter(|&&kept| kept).count() as f64 / 100_001.0;
         assert!((share - 0.8).abs() < 0.01, "{share}");
         for threads in [1, 3] {
@@ -102,7 +102,7 @@ mod tests {
             assert_eq!(pool.expect("a pool").install(draw), draw());
         }
         assert!(
-            chances(3, Purpose::Dropout, 5, 1.0, 1000)
+            bernoulli(3, Purpose::Dropout, 5, 1.0, 1000)
                 .iter()
                 .all(|&kept| kept)
         );

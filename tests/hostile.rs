@@ -17,10 +17,11 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use vae::architecture::Architecture;
 use vae::config::Config;
 use vae::data::idx::{read_folder, write_folder};
-use vae::data::{Dataset, PIXELS, Split};
+use vae::data::{Dataset, ImageShape, Split};
+use vae::model::architecture::Architecture;
+use vae::picture::photo::read_picture;
 use vae::run::{Checkpoint, load_model, parse_metrics};
 
 #[global_allocator]
@@ -143,8 +144,11 @@ fn alone() -> impl Drop {
 fn digits() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let split = |images: usize| Split {
-        pixels: (0..images * PIXELS).map(|i| (i % 251) as u8).collect(),
+        pixels: (0..images * ImageShape::MNIST.values())
+            .map(|i| (i % 251) as u8)
+            .collect(),
         labels: (0..images).map(|i| i as u8 % 10).collect(),
+        shape: ImageShape::MNIST,
     };
     let dataset = Dataset {
         train: split(3),
@@ -271,7 +275,7 @@ fn pictures() {
     let valid = valid.each_ref().map(|file| &file[..]);
     attack(&valid, factor, SLACK, |file, _| {
         std::fs::write(&path, summed_again(file.to_vec())).unwrap();
-        drop(vae::grid::read_picture(&path));
+        drop(read_picture(&path, ImageShape::MNIST));
     });
 }
 

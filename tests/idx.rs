@@ -10,7 +10,7 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tempfile::TempDir;
-use vae::data::{Dataset, PIXELS, Source, Split, idx, mnist};
+use vae::data::{Dataset, ImageShape, Source, Split, idx, mnist};
 use vae::{Error, ErrorKind};
 
 const TRAIN_IMAGES: &str = idx::FILES[0];
@@ -19,8 +19,11 @@ const TRAIN_LABELS: &str = idx::FILES[1];
 /// Three images to learn from and two to be tested on, no two bytes in a row alike.
 fn dataset() -> Dataset {
     let split = |count: usize| Split {
-        pixels: (0..count * PIXELS).map(|i| (i * 7 % 251) as u8).collect(),
+        pixels: (0..count * ImageShape::MNIST.values())
+            .map(|i| (i * 7 % 251) as u8)
+            .collect(),
         labels: (0..count).map(|i| i as u8).collect(),
+        shape: ImageShape::MNIST,
     };
     Dataset {
         train: split(3),

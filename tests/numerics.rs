@@ -9,16 +9,18 @@ mod common;
 use candle_core::{DType, Device, Tensor, Var};
 use serde_json::Value;
 use std::collections::HashMap;
-use vae::architecture::{LayerPlan, StagePlan, convolution, transposed_convolution};
 use vae::config::{Config, ConvConfig, LayerConfig};
-use vae::data::{Dataset, PIXELS, SIDE, Split};
+use vae::data::{Dataset, ImageShape, Split};
+use vae::kernels::activation::Activation;
+use vae::model::architecture::Architecture;
+use vae::model::geometry::{convolution, transposed_convolution};
 use vae::model::{Mode, Posterior, Vae};
-use vae::nn::Kernels;
-use vae::nn::activation::Activation;
-use vae::nn::adam::{Adam, Constants};
-use vae::nn::chain::{Chain, Stage};
+use vae::nn::adam::{Adam, AdamConfig};
+use vae::nn::backend::Backend;
 use vae::nn::gradient::Gradients;
-use vae::nn::layer::{Layer, Map, Parameter};
+use vae::nn::layer::{Layer, LayerPlan, LinearMap, Parameter};
+use vae::nn::sequential::Sequential;
+use vae::nn::stage::Stage;
 use vae::train::Trainer;
 
 const FIXTURES: &[u8] = include_bytes!("fixtures/reference.safetensors");
@@ -101,24 +103,29 @@ fn layer_of(case: &Value, fixtures: &Fixtures, name: &str, input: &Tensor) -> La
     };
     let grid = || <[usize; 3]>::try_from(&input.dims()[1..]).unwrap();
     let map = match case["kind"].as_str().unwrap() {
-        "conv" => Map::Conv(convolution(grid(), &conv()).unwrap()),
-        "conv_transpose" => Map::ConvTranspose(transposed_convolution(grid(), &conv()).unwrap()),
-        _ => Map::Dense {
+        "conv" => LinearMap::Conv(convolution(grid(), &conv()).unwrap()),
+        "conv_transpose" => {
+            LinearMap::ConvTranspose(transposed_convolution(grid(), &conv()).unwrap())
+        }
+        _ => LinearMap::Dense {
             inputs: input.dims()[1],
             outputs: bias.elem_count(),
         },
     };
     Layer {
-        map,
-        activation,
-        dropout: 0.0,
+        plan: LayerPlan {
+            name: name.into(),
+            map,
+            activation,
+            dropout: 0.0,
+        },
         weight: Parameter::new(&weight).unwrap(),
         bias: Parameter::new(&bias).unwrap(),
     }
 }
 
 /// Runs every layer case forward and backward and compares with the reference values.
-fn check_layers(kernels: Kernels, device: &Device) {
+fn check_layers(backend: Backend, device: &Device) {
     let fixtures = Fixtures::load(device);
     let cases = fixtures.of_kind(&["conv", "conv_transpose", "dense"]);
     assert!(cases.len() >= 24, "found {}", cases.len());
@@ -127,19 +134,19 @@ fn check_layers(kernels: Kernels, device: &Device) {
         let input = Var::from_tensor(&input).unwrap();
         let layer = layer_of(case, &fixtures, name, &input);
         let (weight, bias) = (layer.weight.value.clone(), layer.bias.value.clone());
-        assert_eq!(weight.dims(), layer.map.weight_shape(), "{name}");
-        let chain = Chain::new(vec![Stage::Layer(layer)], 0);
+        assert_eq!(weight.dims(), layer.plan.map.weight_shape(), "{name}");
+        let sequence = Sequential::new(vec![Stage::Layer(layer)], 0);
 
         let mode = Mode::Training { seed: 1, step: 1 };
-        let output = chain.forward(&input, mode, kernels).unwrap();
+        let output = sequence.forward(&input, mode, backend).unwrap();
         let expected = channels_last(&fixtures.get(name, "output"));
         assert_close(&output, &expected, VALUES, name);
 
         let cotangent = channels_last(&fixtures.get(name, "grad_output"));
         let scalar = (output * cotangent).unwrap().sum_all().unwrap();
         let mut gradients = Gradients::new(scalar.backward().unwrap());
-        if kernels == Kernels::Fused {
-            chain.collect_gradients(&mut gradients);
+        if backend == Backend::Fused {
+            sequence.collect_gradients(&mut gradients);
         }
         for (of, var) in [
             ("grad_input", &input),
@@ -162,30 +169,33 @@ fn channels_last_if(condition: bool, tensor: &Tensor) -> Tensor {
 }
 
 #[test]
-fn fused_layers_have_pytorchs_values_and_gradients() {
-    check_layers(Kernels::Fused, &Device::Cpu);
+fn fused_layers_match_pytorch() {
+    check_layers(Backend::Fused, &Device::Cpu);
 }
 
 #[test]
-fn layers_from_candles_own_operations_have_them_too() {
-    check_layers(Kernels::Candle, &Device::Cpu);
+fn candle_layers_match_pytorch() {
+    check_layers(Backend::Candle, &Device::Cpu);
 }
 
-/// A chain whose output is its input.
-fn identity(values: usize, device: &Device) -> Chain {
+/// A sequence whose output is its input.
+fn identity(values: usize, device: &Device) -> Sequential {
     let weight = Tensor::eye(values, DType::F32, device).unwrap();
     let bias = Tensor::zeros(values, DType::F32, device).unwrap();
     let layer = Layer {
-        map: Map::Dense {
-            inputs: values,
-            outputs: values,
+        plan: LayerPlan {
+            name: "identity".into(),
+            map: LinearMap::Dense {
+                inputs: values,
+                outputs: values,
+            },
+            activation: Activation::None,
+            dropout: 0.0,
         },
-        activation: Activation::None,
-        dropout: 0.0,
         weight: Parameter::new(&weight).unwrap(),
         bias: Parameter::new(&bias).unwrap(),
     };
-    Chain::new(vec![Stage::Layer(layer)], 0)
+    Sequential::new(vec![Stage::Layer(layer)], 0)
 }
 
 /// Means and log variances as the encoder gives them.
@@ -194,16 +204,16 @@ fn posterior(mean: &Tensor, log_variance: &Tensor) -> Posterior {
 }
 
 #[test]
-fn losses_have_pytorchs_values_and_gradients() {
-    check_losses(Kernels::Fused, &Device::Cpu);
+fn fused_losses_match_pytorch() {
+    check_losses(Backend::Fused, &Device::Cpu);
 }
 
 #[test]
-fn losses_from_candles_own_operations_have_them_too() {
-    check_losses(Kernels::Candle, &Device::Cpu);
+fn candle_losses_match_pytorch() {
+    check_losses(Backend::Candle, &Device::Cpu);
 }
 
-fn check_losses(kernels: Kernels, device: &Device) {
+fn check_losses(backend: Backend, device: &Device) {
     let fixtures = Fixtures::load(device);
     let get = |name: &str| fixtures.get("loss", name);
     let (x, y) = (get("x"), fixtures.var("loss", "y"));
@@ -212,9 +222,9 @@ fn check_losses(kernels: Kernels, device: &Device) {
         fixtures.var("loss", "log_variance"),
     );
     let mode = Mode::Training { seed: 1, step: 1 };
-    let chain = identity(x.dim(1).unwrap(), device);
-    let errors = chain.squared_error(&y, &x, mode, kernels).unwrap();
-    let kl = posterior(&mean, &log_variance).kl(kernels).unwrap();
+    let sequence = identity(x.dim(1).unwrap(), device);
+    let errors = sequence.squared_error(&y, &x, mode, backend).unwrap();
+    let kl = posterior(&mean, &log_variance).kl(backend).unwrap();
     assert_close(&errors, &get("squared_error"), VALUES, "squared error");
     assert_close(&kl, &get("kl"), VALUES, "kl");
 
@@ -234,10 +244,10 @@ fn check_losses(kernels: Kernels, device: &Device) {
 fn a_target_of_another_size_is_refused() {
     let [input, target] =
         [(2, 3), (2, 4)].map(|shape| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap());
-    for kernels in [Kernels::Fused, Kernels::Candle] {
+    for backend in [Backend::Fused, Backend::Candle] {
         let errors =
-            identity(3, &Device::Cpu).squared_error(&input, &target, Mode::Inference, kernels);
-        assert!(errors.is_err(), "{kernels:?}");
+            identity(3, &Device::Cpu).squared_error(&input, &target, Mode::Inference, backend);
+        assert!(errors.is_err(), "{backend:?}");
     }
 }
 
@@ -245,19 +255,19 @@ fn a_target_of_another_size_is_refused() {
 fn epsilon_of_another_size_is_refused() {
     let [parameters, epsilon] =
         [(2, 6), (1, 3)].map(|shape| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap());
-    for kernels in [Kernels::Fused, Kernels::Candle] {
+    for backend in [Backend::Fused, Backend::Candle] {
         let posterior = Posterior::new(parameters.clone()).unwrap();
-        assert!(posterior.sample(&epsilon, kernels).is_err(), "{kernels:?}");
+        assert!(posterior.sample(&epsilon, backend).is_err(), "{backend:?}");
     }
 }
 
 #[test]
 fn posterior_samples_pass_gradients_to_mean_and_log_variance() {
-    check_posterior_samples(Kernels::Fused, &Device::Cpu);
-    check_posterior_samples(Kernels::Candle, &Device::Cpu);
+    check_posterior_samples(Backend::Fused, &Device::Cpu);
+    check_posterior_samples(Backend::Candle, &Device::Cpu);
 }
 
-fn check_posterior_samples(kernels: Kernels, device: &Device) {
+fn check_posterior_samples(backend: Backend, device: &Device) {
     let fixtures = Fixtures::load(device);
     let get = |name: &str| fixtures.get("loss", name);
     let (mean, log_variance) = (
@@ -265,7 +275,7 @@ fn check_posterior_samples(kernels: Kernels, device: &Device) {
         fixtures.var("loss", "log_variance"),
     );
     let z = posterior(&mean, &log_variance)
-        .sample(&get("epsilon"), kernels)
+        .sample(&get("epsilon"), backend)
         .unwrap();
     assert_close(&z, &get("z"), VALUES, "z");
     let scalar = (z * get("grad_z")).unwrap().sum_all().unwrap();
@@ -279,19 +289,19 @@ fn check_posterior_samples(kernels: Kernels, device: &Device) {
 
 #[test]
 fn adam_moves_as_pytorchs_does() {
-    check_adam(Kernels::Fused, &Device::Cpu);
-    check_adam(Kernels::Candle, &Device::Cpu);
+    check_adam(Backend::Fused, &Device::Cpu);
+    check_adam(Backend::Candle, &Device::Cpu);
 }
 
-fn check_adam(kernels: Kernels, device: &Device) {
+fn check_adam(backend: Backend, device: &Device) {
     let fixtures = Fixtures::load(device);
     let weight = fixtures.var("adam", "weight0");
-    let constants = Constants {
+    let config = AdamConfig {
         beta1: 0.9,
         beta2: 0.999,
         epsilon: 1e-8,
     };
-    let adam = Adam::new(constants, vec![weight.clone()], kernels).unwrap();
+    let adam = Adam::new(config, vec![weight.clone()], backend).unwrap();
     for step in 1..=4 {
         let gradient = fixtures.get("adam", &format!("grad{step}"));
         let scalar = (weight.as_tensor() * gradient).unwrap().sum_all().unwrap();
@@ -336,16 +346,16 @@ fn without_dropout(mut config: Config) -> Config {
 }
 
 #[test]
-fn whole_models_have_pytorchs_outputs_losses_and_gradients() {
-    check_models(Kernels::Fused, &Device::Cpu);
+fn fused_models_match_pytorch() {
+    check_models(Backend::Fused, &Device::Cpu);
 }
 
 #[test]
-fn whole_models_from_candles_own_operations_have_them_too() {
-    check_models(Kernels::Candle, &Device::Cpu);
+fn candle_models_match_pytorch() {
+    check_models(Backend::Candle, &Device::Cpu);
 }
 
-fn check_models(kernels: Kernels, device: &Device) {
+fn check_models(backend: Backend, device: &Device) {
     let fixtures = Fixtures::load(device);
     let cases = fixtures.of_kind(&["model"]);
     assert_eq!(cases.len(), 2);
@@ -353,7 +363,7 @@ fn check_models(kernels: Kernels, device: &Device) {
         let config = Config::parse(&case["config"].to_string(), name).unwrap();
         let config = without_dropout(config);
         let vae = Vae::with_weights(&config, device, formula_weights(case)).unwrap();
-        let vae = vae.with_kernels(kernels);
+        let vae = vae.with_backend(backend);
         let (x, epsilon) = (fixtures.get(name, "x"), fixtures.get(name, "epsilon"));
 
         let posterior = vae.encode(&x, Mode::Inference).unwrap();
@@ -367,7 +377,7 @@ fn check_models(kernels: Kernels, device: &Device) {
         };
         close(&posterior.mean().unwrap(), "mean");
         close(&posterior.log_variance().unwrap(), "log_variance");
-        let latent = posterior.sample(&epsilon, kernels).unwrap();
+        let latent = posterior.sample(&epsilon, backend).unwrap();
         close(&vae.decode(&latent, Mode::Inference).unwrap(), "output");
         // The means are a view of what the encoder says, with the log variances between them.
         let [of_view, of_copy] = [posterior.mean(), posterior.mean().unwrap().contiguous()]
@@ -395,8 +405,8 @@ fn check_models(kernels: Kernels, device: &Device) {
     }
 }
 
-/// A chain of every kind of stage, with dropout after each layer but the heads.
-fn chain_with_dropout() -> Chain {
+/// A sequence of every kind of stage, with dropout after each layer but the heads.
+fn sequence_with_dropout() -> Sequential {
     let config = r#"{
         "encoder": [
             {"conv": {"channels": 3, "kernel": 4, "stride": 2, "padding": 1, "activation": {"leaky_relu": 0.3},
@@ -406,7 +416,7 @@ fn chain_with_dropout() -> Chain {
             {"conv_transpose": {"channels": 2, "kernel": 3, "stride": 2, "padding": "same",
                                 "activation": "relu", "dropout": 0.3}}]}"#;
     let config = Config::parse(config, "test").unwrap();
-    let plan = vae::architecture::Architecture::plan(&config).unwrap();
+    let plan = Architecture::plan(&config).unwrap();
     let mut number = 0;
     let mut parameter = |shape: &[usize]| {
         number += 1;
@@ -415,25 +425,21 @@ fn chain_with_dropout() -> Chain {
         let values: Vec<f32> = values.into_iter().map(|v| v * 0.2).collect();
         Parameter::new(&Tensor::from_vec(values, shape, &Device::Cpu).unwrap()).unwrap()
     };
-    let mut layer = |plan: &LayerPlan| Layer {
-        map: plan.map,
-        activation: plan.activation,
-        dropout: plan.dropout,
-        weight: parameter(&plan.map.weight_shape()),
-        bias: parameter(&[plan.map.bias_len()]),
+    let mut layer = |plan: &LayerPlan| {
+        Ok::<_, ()>(Layer {
+            weight: parameter(&plan.map.weight_shape()),
+            bias: parameter(&[plan.map.bias_len()]),
+            plan: plan.clone(),
+        })
     };
-    let stages = plan.encoder.iter().map(|stage| match stage {
-        StagePlan::Layer(plan) => Stage::Layer(layer(plan)),
-        StagePlan::Beside(plans) => Stage::Beside(plans.iter().map(&mut layer).collect()),
-        StagePlan::Flatten(grid) => Stage::Flatten(*grid),
-        StagePlan::Unflatten(grid) => Stage::Unflatten(*grid),
-    });
-    Chain::new(stages.collect(), 1)
+    let stages = plan.encoder.iter();
+    let stages = stages.map(|stage| stage.try_map(&mut layer).unwrap());
+    Sequential::new(stages.collect(), 1)
 }
 
 #[test]
-fn a_chain_with_dropout_matches_candles_own_operations() {
-    let chain = chain_with_dropout();
+fn a_sequence_with_dropout_matches_candles_own_operations() {
+    let sequence = sequence_with_dropout();
     let images = vae::rng::normal(9, vae::rng::Purpose::Prior, 0, 5 * 784);
     let images = Var::from_vec(images, (5, 784), &Device::Cpu).unwrap();
     let mode = Mode::Training { seed: 3, step: 7 };
@@ -447,14 +453,17 @@ fn a_chain_with_dropout_matches_candles_own_operations() {
             .unwrap();
         let mut gradients = Gradients::new(scalar.backward().unwrap());
         if fused {
-            chain.collect_gradients(&mut gradients);
+            sequence.collect_gradients(&mut gradients);
         }
         (flat, gradients)
     };
-    let (fused, fused_gradients) = run(chain.forward(&images, mode, Kernels::Fused).unwrap(), true);
-    let output = chain.forward(&images, mode, Kernels::Candle).unwrap();
+    let (fused, fused_gradients) = run(
+        sequence.forward(&images, mode, Backend::Fused).unwrap(),
+        true,
+    );
+    let output = sequence.forward(&images, mode, Backend::Candle).unwrap();
     let (candle, candle_gradients) = run(output, false);
-    let whole = chain.forward(&images, Mode::Inference, Kernels::Fused);
+    let whole = sequence.forward(&images, Mode::Inference, Backend::Fused);
     let whole = flat(&whole.unwrap().flatten_all().unwrap());
     let dropped = flat(&fused)
         .iter()
@@ -462,7 +471,7 @@ fn a_chain_with_dropout_matches_candles_own_operations() {
         .any(|(a, b)| (a - b).abs() > 0.1);
     assert!(dropped, "dropout changes nothing");
     assert_close(&fused, &candle, VALUES, "output");
-    let layers = chain
+    let layers = sequence
         .layers()
         .flat_map(|l| [&l.weight.value, &l.bias.value]);
     for (number, var) in layers.chain([&images]).enumerate() {
@@ -474,8 +483,10 @@ fn a_chain_with_dropout_matches_candles_own_operations() {
 
 /// A few images of strokes, so that losses are those of digits and not of noise.
 fn few_images(count: usize) -> Dataset {
+    let shape = ImageShape::MNIST;
     let stroke = |i: usize| {
-        let (image, row, column) = (i / PIXELS, i / SIDE % SIDE, i % SIDE);
+        let ImageShape { height, width, .. } = shape;
+        let (image, row, column) = (i / shape.values(), i / width % height, i % width);
         let center = 8 + (image * 5 + row) % 12;
         if (6..22).contains(&row) && column.abs_diff(center) < 2 {
             230
@@ -484,8 +495,9 @@ fn few_images(count: usize) -> Dataset {
         }
     };
     let split = Split {
-        pixels: (0..count * PIXELS).map(stroke).collect(),
+        pixels: (0..count * shape.values()).map(stroke).collect(),
         labels: vec![0; count],
+        shape,
     };
     Dataset {
         train: split.clone(),
@@ -496,8 +508,8 @@ fn few_images(count: usize) -> Dataset {
 
 /// What trains on a GPU trains here too, from the same weights and the same random numbers.
 #[test]
-fn training_with_candles_own_operations_finds_the_same_losses() {
-    check_training(Kernels::Candle, &Device::Cpu);
+fn candle_training_finds_the_losses_of_fused_training() {
+    check_training(Backend::Candle, &Device::Cpu);
 }
 
 #[test]
@@ -513,12 +525,12 @@ fn a_gpu_has_all_the_same_numbers() {
         check_models,
         check_training,
     ] {
-        check(Kernels::of(&gpu), &gpu);
+        check(Backend::of(&gpu), &gpu);
     }
 }
 
 /// Compares the losses of a training with those of the fused operations on the CPU.
-fn check_training(kernels: Kernels, device: &Device) {
+fn check_training(backend: Backend, device: &Device) {
     let dataset = few_images(32);
     let read = |name| {
         let path = format!("{}/configs/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -535,15 +547,15 @@ fn check_training(kernels: Kernels, device: &Device) {
             batch_size: 8,
             ..Config::parse(&text, name).unwrap()
         };
-        let losses = |kernels: Kernels, device: &Device| {
+        let losses = |backend: Backend, device: &Device| {
             let vae = Vae::new(&config, device).unwrap();
-            let mut trainer = Trainer::new(&config, &dataset, vae.with_kernels(kernels)).unwrap();
+            let mut trainer = Trainer::new(&config, &dataset, vae.with_backend(backend)).unwrap();
             let mut losses: Vec<_> = (0..4).map(|_| trainer.step().unwrap().losses).collect();
             losses.push(trainer.evaluate().unwrap());
             losses
         };
-        let expected = losses(Kernels::Fused, &Device::Cpu);
-        for (found, expected) in losses(kernels, device).iter().zip(expected) {
+        let expected = losses(Backend::Fused, &Device::Cpu);
+        for (found, expected) in losses(backend, device).iter().zip(expected) {
             for (found, expected) in [
                 (found.squared_error, expected.squared_error),
                 (found.kl, expected.kl),

@@ -4,7 +4,9 @@ mod common;
 
 use common::{Place, grid};
 use image::{DynamicImage, GrayImage, Luma, Rgba, RgbaImage};
-use vae::data::PIXELS;
+use vae::data::ImageShape;
+
+const PIXELS: usize = ImageShape::MNIST.values();
 
 /// The pictures in an array file, after a look at its header.
 fn array(place: &Place, npy: &str, count: usize) -> Vec<f32> {

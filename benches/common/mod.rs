@@ -2,7 +2,7 @@
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use vae::config::Config;
-use vae::data::{Dataset, PIXELS, Split};
+use vae::data::{Dataset, ImageShape, Split};
 
 /// A configuration of `configs/`.
 pub fn config(name: &str, batch_size: usize) -> Config {
@@ -17,10 +17,11 @@ pub fn config(name: &str, batch_size: usize) -> Config {
 /// Noise: what the pixels are makes no difference to the time of a step.
 pub fn dataset() -> Dataset {
     let split = |images: usize| Split {
-        pixels: (0..images * PIXELS)
+        pixels: (0..images * ImageShape::MNIST.values())
             .map(|i| (i * 7919 % 251) as u8)
             .collect(),
         labels: vec![0; images],
+        shape: ImageShape::MNIST,
     };
     Dataset {
         name: "noise".into(),

@@ -2,12 +2,12 @@
 
 use super::completions::Completions;
 use super::console::Console;
+use super::device::DeviceName;
 use super::reconstruct::Reconstruct;
 use super::sample::Sample;
 use super::train::Train;
 use crate::{Error, ErrorKind, Result};
-use candle_core::Device;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -22,7 +22,7 @@ First steps:
 /// Train variational autoencoders, and let them draw.
 #[derive(Debug, Parser)]
 #[command(name = "vae", version, after_help = HELP, arg_required_else_help = true)]
-pub(super) struct Cli {
+struct Cli {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
@@ -52,42 +52,6 @@ struct Global {
     /// Print nothing but results and errors
     #[arg(long, short, global = true)]
     quiet: bool,
-}
-
-/// Where to compute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum DeviceName {
-    /// A GPU that this build supports and this machine has, else the CPU.
-    Auto,
-    /// The processor.
-    Cpu,
-    /// An NVIDIA GPU (needs a build with `--features cuda`).
-    Cuda,
-    /// An Apple GPU (needs a build with `--features metal`).
-    Metal,
-}
-
-impl DeviceName {
-    fn open(self) -> Result<Device> {
-        let missing = |name: &str, built: bool, error: candle_core::Error| {
-            let hint = if built {
-                "see that there is a GPU and that its driver works, or use --device cpu".into()
-            } else {
-                format!("build with --features {name}, or use --device cpu")
-            };
-            Error::input(format!("--device {name}"), error).hint(hint)
-        };
-        let cuda = cfg!(feature = "cuda");
-        let metal = cfg!(feature = "metal");
-        match self {
-            Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda => Device::new_cuda(0).map_err(|error| missing("cuda", cuda, error)),
-            Self::Metal => Device::new_metal(0).map_err(|error| missing("metal", metal, error)),
-            Self::Auto => Ok(Device::new_cuda(0)
-                .or_else(|_| Device::new_metal(0))
-                .unwrap_or(Device::Cpu)),
-        }
-    }
 }
 
 /// Runs the program: parses the command line, does what it says, and gives the exit code.
@@ -139,7 +103,7 @@ impl Cli {
             Command::Train(command) => command.run(&console, &device()?),
             Command::Sample(command) => command.run(&console, &device()?),
             Command::Reconstruct(command) => command.run(&console, &device()?),
-            Command::Completions(command) => command.run(),
+            Command::Completions(command) => command.run(Self::command()),
         }
     }
 }

@@ -1,9 +1,8 @@
 //! `vae completions`: what shells complete.
 
-use super::Cli;
-use crate::cli::console::print;
+use super::console::print;
 use crate::{Error, Result};
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::{Shell, generate};
 use std::process::ExitCode;
 
@@ -15,13 +14,14 @@ pub struct Completions {
 }
 
 impl Completions {
-    pub fn run(self) -> Result<ExitCode> {
+    /// `program` is what there is to complete.
+    pub fn run(self, mut program: clap::Command) -> Result<ExitCode> {
         let shell = self.shell.or_else(Shell::from_env).ok_or_else(|| {
             Error::input("completions", "it is not known for which shell")
                 .hint("name it, as in: vae completions bash")
         })?;
         let mut script = Vec::new();
-        generate(shell, &mut Cli::command(), "vae", &mut script);
+        generate(shell, &mut program, "vae", &mut script);
         print(String::from_utf8_lossy(&script))?;
         Ok(ExitCode::SUCCESS)
     }

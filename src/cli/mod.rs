@@ -3,6 +3,7 @@
 mod command;
 mod completions;
 mod console;
+mod device;
 mod interrupts;
 mod paths;
 mod reconstruct;
@@ -10,6 +11,4 @@ mod recorder;
 mod sample;
 mod train;
 
-use command::Cli;
 pub use command::main;
-use paths::{model_path, write_result};

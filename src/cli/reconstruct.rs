@@ -1,12 +1,13 @@
 //! `vae reconstruct`: what the model keeps of an image.
 
 use super::console::Console;
-use super::{model_path, write_result};
-use crate::data::{self, PIXELS, Source};
+use super::paths::{model_path, write_result};
+use crate::data::batches::slice_to_tensor;
+use crate::data::{self, ImageShape, Source};
+use crate::kernels::squared_error::squared_error;
 use crate::model::Mode;
-use crate::nn::squared_error::squared_error;
-use crate::train::slice_to_tensor;
-use crate::{Error, Result, grid, run};
+use crate::picture::{grid, photo};
+use crate::{Error, Result, run};
 use candle_core::{Device, Tensor};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ const COLUMNS: usize = 16;
 /// Encode images and decode them again: originals above what the model keeps of them.
 #[derive(Debug, Args)]
 pub struct Reconstruct {
-    /// Your own pictures (PNG or JPEG): made grey, fitted to 28x28, inverted where their background is
+    /// Your own pictures (PNG or JPEG): made grey, fitted to the model's size, inverted where their background is
     /// light. Without any: test images
     #[arg(value_name = "IMAGE")]
     images: Vec<PathBuf>,
@@ -55,18 +56,19 @@ impl Reconstruct {
         let (names, originals) = if self.images.is_empty() {
             self.test_images(&model, console)?
         } else {
-            self.own_images()?
+            self.own_images(vae.image_shape())?
         };
         let posterior = vae.encode(&originals, Mode::Inference)?;
         let reconstructions = vae.decode(&posterior.mean()?, Mode::Inference)?;
         let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
         let (originals, reconstructions) = (flat(&originals)?, flat(&reconstructions)?);
-        let errors = squared_error(&reconstructions, &originals, PIXELS);
-        let kls = posterior.kl(vae.kernels())?.to_vec1::<f32>()?;
+        let shape = vae.image_shape();
+        let errors = squared_error(&reconstructions, &originals, shape.values());
+        let kls = posterior.kl(vae.backend())?.to_vec1::<f32>()?;
         for ((name, error), kl) in names.iter().zip(&errors).zip(&kls) {
             console.say(format_args!("{name}: squared error {error:.2}, KL {kl:.2}"));
         }
-        let strip = grid::png_pairs(&originals, &reconstructions, COLUMNS)?;
+        let strip = grid::png_pairs(&originals, &reconstructions, shape, COLUMNS)?;
         write_result(&self.out, &strip)?;
         console.result(&self.out)?;
         Ok(ExitCode::SUCCESS)
@@ -86,14 +88,14 @@ impl Reconstruct {
     }
 
     /// The pictures that were named.
-    fn own_images(&self) -> Result<(Vec<String>, Tensor)> {
+    fn own_images(&self, shape: ImageShape) -> Result<(Vec<String>, Tensor)> {
         let mut values = Vec::new();
         for path in &self.images {
-            values.extend(grid::read_picture(path)?);
+            values.extend(photo::read_picture(path, shape)?);
         }
         let names = self.images.iter().map(|path| path.display().to_string());
-        let shape = (self.images.len(), PIXELS);
-        let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
+        let values_shape = (self.images.len(), shape.values());
+        let tensor = Tensor::from_vec(values, values_shape, &Device::Cpu)?;
         Ok((names.collect(), tensor))
     }
 }

@@ -1,13 +1,15 @@
 //! What a training tells, written down: metrics, pictures, checkpoints, and lines for a person.
 
 use super::console::{Console, losses, weight};
-use super::sample::draw;
 use crate::config::Config;
 use crate::data::Split;
+use crate::data::batches::slice_to_tensor;
+use crate::model::sampling::sample;
 use crate::model::{Mode, Vae};
+use crate::picture::grid;
 use crate::run::{self, Metric, MetricsLog, RunDir};
-use crate::train::{Event, Losses, Step, Trainer, slice_to_tensor};
-use crate::{Result, files, grid};
+use crate::train::{Event, Losses, Step, Trainer};
+use crate::{Result, files};
 use candle_core::Tensor;
 use indicatif::ProgressBar;
 use std::time::{Duration, Instant};
@@ -25,7 +27,7 @@ pub(super) struct Recorder<'a> {
     run: &'a RunDir,
     log: MetricsLog,
     pub(super) bar: ProgressBar,
-    /// The test images whose reconstructions are shown: (images, 784).
+    /// The test images whose reconstructions are shown: (images, values of an image).
     originals: Tensor,
     clock: Clock,
 }
@@ -103,12 +105,18 @@ impl<'a> Recorder<'a> {
         let posterior = vae.encode(&self.originals, Mode::Inference)?;
         let reconstructions = vae.decode(&posterior.mean()?, Mode::Inference)?;
         let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
-        let strip = grid::png_pairs(&flat(&self.originals)?, &flat(&reconstructions)?, STRIP)?;
+        let shape = vae.image_shape();
+        let strip = grid::png_pairs(
+            &flat(&self.originals)?,
+            &flat(&reconstructions)?,
+            shape,
+            STRIP,
+        )?;
         files::write_durably(&self.run.reconstruction(step), &strip)?;
-        let samples = draw(vae, SAMPLES, self.config.seed, 1.0)?;
+        let samples = sample(vae, SAMPLES, self.config.seed, 1.0)?;
         files::write_durably(
             &self.run.sample(step),
-            &grid::png(&samples, SAMPLE_COLUMNS)?,
+            &grid::png(&samples, shape, SAMPLE_COLUMNS)?,
         )
     }
 

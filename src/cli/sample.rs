@@ -1,25 +1,22 @@
 //! `vae sample`: pictures that nobody drew.
 
 use super::console::Console;
-use super::{model_path, write_result};
-use crate::data::PIXELS;
-use crate::model::{Mode, Vae};
-use crate::rng::{Purpose, normal};
-use crate::{Error, Result, files, grid, run};
-use candle_core::{Device, Tensor};
+use super::paths::{model_path, write_result};
+use crate::data::ImageShape;
+use crate::model::sampling::sample;
+use crate::picture::{array, grid};
+use crate::{Error, Result, files, run};
+use candle_core::Device;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-/// Latent vectors decoded at a time.
-const BATCH: usize = 64;
 
 /// Draw pictures from the prior: latent vectors that no image was encoded to.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 pub struct Sample {
-    /// Where to: a grid (.png), a float32 array of shape (n, 28, 28) (.npy), or a directory (ends in /)
-    /// with one PNG a picture
+    /// Where to: a grid (.png), a float32 array of shape (n, rows, columns) (.npy), or a directory (ends
+    /// in /) with one PNG a picture
     #[arg(value_name = "OUT", default_value = "samples.png")]
     out: PathBuf,
 
@@ -68,12 +65,13 @@ impl Sample {
             self.n,
             model.display()
         ));
-        let pictures = draw(&vae, self.n, seed, self.temperature)?;
+        let pictures = sample(&vae, self.n, seed, self.temperature)?;
+        let shape = vae.image_shape();
         let columns = self.columns.unwrap_or_else(|| grid::square_columns(self.n));
         match form {
-            Form::Grid => write_result(&self.out, &grid::png(&pictures, columns)?)?,
-            Form::Array => write_result(&self.out, &grid::npy(&pictures))?,
-            Form::Directory => write_directory(&self.out, &pictures)?,
+            Form::Grid => write_result(&self.out, &grid::png(&pictures, shape, columns)?)?,
+            Form::Array => write_result(&self.out, &array::npy(&pictures, shape))?,
+            Form::Directory => write_directory(&self.out, &pictures, shape)?,
         }
         console.result(&self.out)?;
         Ok(ExitCode::SUCCESS)
@@ -94,31 +92,10 @@ impl Sample {
     }
 }
 
-/// Decodes `count` latent vectors from the prior: 784 values a picture.
-///
-/// A picture depends on the seed and its own number, so a smaller count draws the first of them. Its
-/// last bits depend on the size of its batch too, so the last batch is as large as all others.
-pub(super) fn draw(vae: &Vae, count: usize, seed: u64, temperature: f64) -> Result<Vec<f32>> {
-    let latent_dim = vae.latent_dim();
-    let mut pictures = Vec::new();
-    for first in (0..count).step_by(BATCH) {
-        let numbers = (first..first + BATCH).flat_map(|number| {
-            let vector = normal(seed, Purpose::Prior, number as u64, latent_dim);
-            vector.into_iter().map(|z| z * temperature as f32)
-        });
-        let shape = (BATCH, latent_dim);
-        let latent = Tensor::from_vec(numbers.collect(), shape, &Device::Cpu)?;
-        let decoded = vae.decode(&latent, Mode::Inference)?;
-        pictures.extend(decoded.flatten_all()?.to_vec1::<f32>()?);
-    }
-    pictures.truncate(count * PIXELS);
-    Ok(pictures)
-}
-
-fn write_directory(path: &Path, pictures: &[f32]) -> Result<()> {
+fn write_directory(path: &Path, pictures: &[f32], shape: ImageShape) -> Result<()> {
     files::create_folder(path)?;
-    for (number, picture) in pictures.chunks_exact(PIXELS).enumerate() {
-        let png = grid::single_png(picture)?;
+    for (number, picture) in pictures.chunks_exact(shape.values()).enumerate() {
+        let png = grid::single_png(picture, shape)?;
         let file = path.join(format!("{number:06}.png"));
         std::fs::write(&file, png).map_err(|error| {
             Error::failed(file.display(), format!("cannot be written: {error}"))

@@ -6,6 +6,7 @@ use super::recorder::Recorder;
 use crate::config::{Config, Provenance};
 use crate::data::{self, Dataset, Source, mnist};
 use crate::model::Vae;
+use crate::model::architecture::Architecture;
 use crate::run::{self, MetricsLog, RUNS, Recorded, RunDir, State};
 use crate::train::Trainer;
 use crate::{Error, Result, files};
@@ -86,7 +87,7 @@ impl Train {
             None => Config::default(),
         };
         let mut config = self.overridden(config);
-        config.validate()?;
+        check(&config)?;
         match &self.out {
             Some(out) => RunDir::refuse_occupied(out)?,
             None => files::check_folder(Path::new(RUNS))?,
@@ -108,7 +109,7 @@ impl Train {
         let mut state = State::read(&run)?;
         let done = state.done();
         let mut config = self.overridden(state.config.clone());
-        config.validate()?;
+        check(&config)?;
         if done >= config.steps {
             return complete(run, state, config.steps, console);
         }
@@ -179,6 +180,12 @@ fn complete(mut run: RunDir, state: State, steps: u64, console: &Console) -> Res
     ));
     console.result(path)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Checks what can be checked of a configuration before its data are loaded.
+fn check(config: &Config) -> Result<()> {
+    config.validate()?;
+    Architecture::plan(config).map(|_| ())
 }
 
 /// Loads the data, and notes in the configuration what they turned out to be.

@@ -1,6 +1,7 @@
 //! The order in which training sees the images.
 
-use super::{PIXELS, Split};
+use super::dataset::Split;
+use super::shape::ImageShape;
 use crate::Result;
 use crate::parallel::for_each;
 use crate::rng::{Purpose, stream};
@@ -42,11 +43,11 @@ impl<'a> Batches<'a> {
             .collect()
     }
 
-    /// The images of a step, counted from 1: (batch size, 784), 0 to 1.
+    /// The images of a step, counted from 1: (batch size, values of an image), 0 to 1.
     pub fn images(&mut self, step: u64) -> Result<Tensor> {
         let indices = self.indices(step);
         let images = indices.iter().map(|&index| self.split.image(index));
-        to_tensor(images)
+        to_tensor(images, self.split.shape)
     }
 
     fn order(&mut self, epoch: u64) -> &[u32] {
@@ -60,8 +61,17 @@ impl<'a> Batches<'a> {
     }
 }
 
-/// Images as the model takes them: (images, 784), 0 to 1, on the CPU.
-pub fn to_tensor<'a>(images: impl ExactSizeIterator<Item = &'a [u8]>) -> Result<Tensor> {
+/// Some images of a split, from `first` to before `last`: (images, values of an image), 0 to 1.
+pub fn slice_to_tensor(split: &Split, first: usize, last: usize) -> Result<Tensor> {
+    let images = (first..last).map(|index| split.image(index));
+    to_tensor(images, split.shape)
+}
+
+/// Images as the model takes them: (images, values of an image), 0 to 1, on the CPU.
+fn to_tensor<'a>(
+    images: impl ExactSizeIterator<Item = &'a [u8]>,
+    shape: ImageShape,
+) -> Result<Tensor> {
     /// Images that are worth a thread.
     const IMAGES: usize = 128;
     /// What a pixel is: a division for each would take longer.
@@ -75,10 +85,11 @@ pub fn to_tensor<'a>(images: impl ExactSizeIterator<Item = &'a [u8]>) -> Result<
         values
     };
     let images: Vec<_> = images.collect();
-    let mut values = vec![0.0; images.len() * PIXELS];
-    let blocks = values.chunks_mut(IMAGES * PIXELS);
+    let each = shape.values();
+    let mut values = vec![0.0; images.len() * each];
+    let blocks = values.chunks_mut(IMAGES * each);
     for_each(blocks.zip(images.chunks(IMAGES)), |(to, images)| {
-        for (to, image) in to.chunks_exact_mut(PIXELS).zip(images) {
+        for (to, image) in to.chunks_exact_mut(each).zip(images) {
             for (to, &pixel) in to.iter_mut().zip(*image) {
                 *to = VALUES[usize::from(pixel)];
             }
@@ -86,7 +97,7 @@ pub fn to_tensor<'a>(images: impl ExactSizeIterator<Item = &'a [u8]>) -> Result<
     });
     Ok(Tensor::from_vec(
         values,
-        (images.len(), PIXELS),
+        (images.len(), each),
         &Device::Cpu,
     )?)
 }
@@ -97,8 +108,9 @@ mod tests {
 
     fn split(images: usize) -> Split {
         Split {
-            pixels: vec![0; images * PIXELS],
+            pixels: vec![0; images * ImageShape::MNIST.values()],
             labels: vec![0; images],
+            shape: ImageShape::MNIST,
         }
     }
 

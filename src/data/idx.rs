@@ -17,7 +17,9 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
-use super::{Dataset, SIDE, Split};
+use super::checksum::sha256;
+use super::dataset::{Dataset, Split};
+use super::shape::ImageShape;
 use crate::{Error, Result, files};
 
 /// The names of the four files, in the order in which this crate writes and digests them.
@@ -27,6 +29,9 @@ pub const FILES: [&str; 4] = [
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 ];
+
+/// The shape that the images must have.
+const SHAPE: ImageShape = ImageShape::MNIST;
 
 /// More images than any published set of this shape has (MNIST8M: 8.1 million).
 const MOST_IMAGES: u32 = 10_000_000;
@@ -106,6 +111,22 @@ pub fn parts(dataset: &Dataset) -> [Part<'_>; 4] {
     ]
 }
 
+impl Dataset {
+    /// The SHA-256 sum of the data, by which a run knows what it was trained on.
+    ///
+    /// It is that of the four raw IDX files one after the other, in the order of [`FILES`]:
+    /// the same whether the data were zipped, unzipped or downloaded, and `cat | sha256sum` can
+    /// tell it too.
+    pub fn digest(&self) -> String {
+        let parts = parts(self);
+        let pieces: Vec<&[u8]> = parts
+            .iter()
+            .flat_map(|part| [part.header.as_slice(), part.body])
+            .collect();
+        sha256(&pieces)
+    }
+}
+
 /// What a file holds, which is what its header must say.
 #[derive(Debug, Clone, Copy)]
 enum Content {
@@ -124,7 +145,7 @@ impl Content {
     /// The dimensions of one item: an image has two, a label none.
     fn dimensions(self) -> &'static [u32] {
         match self {
-            Self::Images => &[SIDE as u32, SIDE as u32],
+            Self::Images => &[SHAPE.height as u32, SHAPE.width as u32],
             Self::Labels => &[],
         }
     }
@@ -173,8 +194,9 @@ impl Content {
         }
         let (count, dimensions) = (numbers[1], &numbers[2..]);
         if dimensions != self.dimensions() {
+            let ImageShape { height, width, .. } = SHAPE;
             return Err(format!(
-                "its images are {} x {} pixels; {SIDE} x {SIDE} is what can be learnt from",
+                "its images are {} x {} pixels; {height} x {width} is what can be learnt from",
                 dimensions[0], dimensions[1]
             ));
         }
@@ -206,8 +228,9 @@ fn read_split(images: &Path, labels: &Path) -> Result<Split> {
     let split = Split {
         labels: read(labels, Content::Labels)?,
         pixels: read(images, Content::Images)?,
+        shape: SHAPE,
     };
-    let count = split.pixels.len() / super::PIXELS;
+    let count = split.pixels.len() / SHAPE.values();
     if count != split.len() {
         let why = format!("{} labels for {count} images", split.len());
         return Err(Error::input(labels.display(), why)

@@ -6,7 +6,8 @@
 
 mod glyphs;
 
-use super::{Dataset, PIXELS, SIDE, Split};
+use super::dataset::{Dataset, Split};
+use super::shape::ImageShape;
 use crate::parallel::map;
 use crate::rng::{Purpose, stream};
 use glyphs::DIGITS;
@@ -21,6 +22,10 @@ use tiny_skia::{FillRule, LineCap, Mask, PathBuilder, Point, Stroke, Transform};
 const SEED: u64 = 10;
 const TRAIN: usize = 60_000;
 const TEST: usize = 10_000;
+const SHAPE: ImageShape = ImageShape::MNIST;
+/// Rows of an image, and columns.
+const SIDE: usize = SHAPE.height;
+const PIXELS: usize = SHAPE.values();
 /// The side of the box that the ink fills.
 const BOX: usize = 20;
 /// How far a control point strays from its place, in hundredths of a digit's height.
@@ -50,6 +55,7 @@ fn split(indices: Range<usize>) -> Split {
     Split {
         pixels,
         labels: labels.concat(),
+        shape: SHAPE,
     }
 }
 

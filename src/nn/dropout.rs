@@ -1,70 +1,36 @@
-//! Dropout: values switched off at random while training.
+//! When values are dropped, and which.
 
-use super::BLOCK;
-use crate::parallel::for_each;
-use crate::rng::{Purpose, chances};
-use candle_core::{Result, Tensor};
+use super::layer::Layer;
+use super::stage::Stage;
+use crate::kernels::dropout::Mask;
 
-/// Which values one use of dropout keeps (Srivastava et al., 2014).
-#[derive(Debug)]
-pub struct Mask {
-    kept: Vec<bool>,
-    /// What the kept values are multiplied by, so that the expected value stays.
-    pub scale: f32,
+/// Whether values are dropped on their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Dropout is off, and what only gradients need is not kept: there are none.
+    Inference,
+    /// Dropout is on; which values it drops follows from the two numbers.
+    Training {
+        /// The seed of the run.
+        seed: u64,
+        /// The step of the run.
+        step: u64,
+    },
 }
 
-impl Mask {
-    /// A mask that drops each of `len` values with a probability of `probability`; which ones is a
-    /// function of `seed` and `draw` alone.
-    pub fn new(probability: f32, seed: u64, draw: u64, len: usize) -> Self {
-        Self {
-            kept: chances(seed, Purpose::Dropout, draw, 1.0 - probability, len),
-            scale: 1.0 / (1.0 - probability),
+/// What the stage at `position` of the sequence `number` drops of `len` values, if it drops anything now.
+pub(super) fn mask(
+    mode: Mode,
+    stage: &Stage<Layer>,
+    number: u64,
+    position: usize,
+    len: usize,
+) -> Option<Mask> {
+    match (stage, mode) {
+        (Stage::Layer(layer), Mode::Training { seed, step }) if layer.plan.dropout > 0.0 => {
+            let draw = (step << 16) | (number << 8) | position as u64;
+            Some(Mask::new(layer.plan.dropout, seed, draw, len))
         }
-    }
-
-    /// Sets the dropped values to 0, and scales the others. `values` are those from `first` on.
-    pub fn apply(&self, first: usize, values: &mut [f32]) {
-        let kept = &self.kept[first..first + values.len()];
-        drop_values(values, kept, self.scale);
-    }
-
-    /// The same for all values, on all threads.
-    pub fn apply_on_all_threads(&self, values: &mut [f32]) {
-        for_each(values.chunks_mut(BLOCK).enumerate(), |(number, values)| {
-            self.apply(number * BLOCK, values);
-        });
-    }
-
-    /// The same from candle's own operations.
-    pub fn with_candle(&self, values: &Tensor) -> Result<Tensor> {
-        let kept: Vec<u8> = self.kept.iter().map(|&kept| kept.into()).collect();
-        let kept = Tensor::from_vec(kept, values.shape(), values.device())?;
-        (values * kept.to_dtype(values.dtype())?)? * f64::from(self.scale)
-    }
-}
-
-vectorized! {
-    fn drop_values(values: &mut [f32], kept: &[bool], scale: f32) {
-        for (value, &kept) in values.iter_mut().zip(kept) {
-            *value = if kept { *value * scale } else { 0.0 };
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dropout_keeps_its_share_and_the_expected_value() {
-        let mut values = vec![1.0f32; 100_000];
-        Mask::new(0.2, 1, 2, values.len()).apply_on_all_threads(&mut values);
-        let kept = values.iter().filter(|&&v| v > 0.0).count() as f64 / 1e5;
-        assert!((kept - 0.8).abs() < 0.01, "{kept}");
-        assert!(values.iter().all(|&v| v == 0.0 || (v - 1.25).abs() < 1e-6));
-        let mut others = vec![1.0f32; values.len()];
-        Mask::new(0.2, 1, 3, others.len()).apply_on_all_threads(&mut others);
-        assert_ne!(values, others);
+        _ => None,
     }
 }

@@ -1,8 +1,9 @@
 //! Gradients of parameters, as the backward pass leaves them.
 
-use super::buffers::Buffer;
-use super::matmul::{Destination, Matrix, MatrixMut, matmul};
-use super::{with_scratch, with_values};
+use super::tensor::with_values;
+use crate::kernels::buffers::Buffer;
+use crate::kernels::matmul::{Destination, Matrix, MatrixMut, matmul};
+use crate::kernels::scratch::with_scratch;
 use crate::parallel::map;
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, TensorId, Var};
@@ -16,43 +17,43 @@ pub enum Gradient {
     /// Its values.
     Values(Tensor),
     /// The product that gives them.
-    Product(Product),
+    Matmul(DeferredMatmul),
 }
 
 /// The gradient of a dense layer's weights, (outputs, inputs): a product that is not carried out yet.
 ///
-/// Its factors are small, and it is as large as the weights: who uses it block by block, as Adam does, spares
-/// it the way to memory and back.
+/// Its factors are small, and it is as large as the weights: Adam, which uses it block by block, spares it the way to
+/// memory and back.
 #[derive(Debug, Clone)]
-pub struct Product {
-    /// (images, outputs of all layers beside each other): the gradient of what they sum up.
+pub struct DeferredMatmul {
+    /// (images, outputs of all heads): the gradient of what they sum up.
     pub(super) gradient: Arc<Buffer>,
     /// Which of the outputs are this layer's.
     pub(super) outputs: Range<usize>,
     /// (images, inputs)
-    pub(super) input: Arc<Input>,
+    pub(super) input: Arc<Activations>,
     pub(super) images: usize,
 }
 
 /// What a layer read.
 #[derive(Debug)]
-pub(super) enum Input {
+pub(super) enum Activations {
     /// What the stage before wrote.
-    Between(Buffer),
-    /// What the chain was given.
-    First(Tensor),
+    Buffer(Buffer),
+    /// What the whole sequence was given.
+    Tensor(Tensor),
 }
 
-impl Input {
+impl Activations {
     fn with_values<R>(&self, f: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
         match self {
-            Self::Between(buffer) => f(buffer),
-            Self::First(tensor) => with_values(tensor, f),
+            Self::Buffer(buffer) => f(buffer),
+            Self::Tensor(tensor) => with_values(tensor, f),
         }
     }
 }
 
-impl Product {
+impl DeferredMatmul {
     /// Rows and columns of the product that are computed at a time. They stay in cache, and so does what a column
     /// of blocks reads; rows are a multiple of what the product's innermost loop handles.
     pub(super) const BLOCK: [usize; 2] = [48, 512];
@@ -87,10 +88,10 @@ impl Gradient {
     fn to_tensor(&self, parameter: &Tensor) -> Result<Tensor> {
         match self {
             Self::Values(values) => Ok(values.clone()),
-            Self::Product(product) => {
+            Self::Matmul(product) => {
                 let mut values = vec![0.0; parameter.elem_count()];
                 let to = MatrixMut::new(&mut values, parameter.dim(1)?);
-                let copied = map(to.by_blocks(Product::BLOCK), |(place, mut to)| {
+                let copied = map(to.by_blocks(DeferredMatmul::BLOCK), |(place, mut to)| {
                     product.with_block(place, |mut values| {
                         for row in 0..to.rows() {
                             to.row(row).copy_from_slice(values.row(row));

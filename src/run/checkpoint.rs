@@ -67,7 +67,7 @@ impl Checkpoint {
     /// If a moment is missing or of another shape than its parameter.
     pub fn restore(mut self, trainer: &mut Trainer) -> Result<()> {
         let parameters = trainer.vae.parameters().iter();
-        for ((name, var), slot) in parameters.zip(&mut trainer.adam.slots) {
+        for ((name, var), state) in parameters.zip(&mut trainer.adam.states) {
             let mut take = |prefix: &str| {
                 let name = format!("{prefix}{name}");
                 let moment = self
@@ -79,8 +79,8 @@ impl Checkpoint {
                 })?;
                 Ok::<_, Error>(moment.to_device(var.device())?)
             };
-            slot.first_moment = take(FIRST_MOMENT)?;
-            slot.second_moment = take(SECOND_MOMENT)?;
+            state.first_moment = take(FIRST_MOMENT)?;
+            state.second_moment = take(SECOND_MOMENT)?;
         }
         trainer.progress = self.progress;
         Ok(())
@@ -94,11 +94,11 @@ pub fn save(run: &RunDir, trainer: &Trainer, config: &Config) -> Result<()> {
     let named = parameters
         .iter()
         .map(|(name, var)| (name.clone(), var.as_tensor()));
-    let moments = parameters.iter().zip(&trainer.adam.slots);
-    let moments = moments.flat_map(|((name, _), slot)| {
+    let moments = parameters.iter().zip(&trainer.adam.states);
+    let moments = moments.flat_map(|((name, _), state)| {
         [
-            (format!("{FIRST_MOMENT}{name}"), &slot.first_moment),
-            (format!("{SECOND_MOMENT}{name}"), &slot.second_moment),
+            (format!("{FIRST_MOMENT}{name}"), &state.first_moment),
+            (format!("{SECOND_MOMENT}{name}"), &state.second_moment),
         ]
     });
     let description = weights::description(config)?;

@@ -2,7 +2,7 @@
 
 use super::dir::RunDir;
 use crate::files::{self, write_durably};
-use crate::plot::{self, Curve};
+use crate::picture::plot::{self, Curve};
 use crate::train::{Losses, Step};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};

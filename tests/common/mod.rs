@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use vae::data::idx::write_folder;
-use vae::data::{Dataset, PIXELS, SIDE, Split};
+use vae::data::{Dataset, ImageShape, Split};
 
 /// A model of some thousand weights, trained in a blink.
 pub const TINY: &str = r#"{
@@ -46,7 +46,7 @@ pub fn sealed_again(mut file: Vec<u8>) -> Vec<u8> {
         && file.len() >= place + 64
     {
         let digest = file[place..place + 64].to_vec();
-        vae::weights::seal(&mut file, &digest);
+        vae::run::weights::seal(&mut file, &digest);
     }
     file
 }
@@ -250,8 +250,9 @@ fn shapes() -> Dataset {
         let [left, top] = [3 + number % 11, 3 + number * 7 % 11];
         let [width, height] = [2 + number * 5 % 9, 2 + number * 3 % 10];
         let ink = move |x, y| (left..left + width).contains(&x) && (top..top + height).contains(&y);
-        (0..PIXELS).map(move |pixel| {
-            if ink(pixel % SIDE, pixel / SIDE) {
+        let ImageShape { width, .. } = ImageShape::MNIST;
+        (0..ImageShape::MNIST.values()).map(move |pixel| {
+            if ink(pixel % width, pixel / width) {
                 250
             } else {
                 0
@@ -261,6 +262,7 @@ fn shapes() -> Dataset {
     let split = |numbers: std::ops::Range<usize>| Split {
         labels: numbers.clone().map(|number| number as u8 % 10).collect(),
         pixels: numbers.flat_map(image).collect(),
+        shape: ImageShape::MNIST,
     };
     Dataset {
         train: split(0..200),

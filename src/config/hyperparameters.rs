@@ -1,0 +1,135 @@
+//! Every hyperparameter: its name, its default, its range.
+//!
+//! A config file is JSON and holds only what it changes; the built-in default equals
+//! `configs/mnist.json`. The names are the same in files, flags and metrics.
+
+use super::layers::{ConvConfig, DenseConfig, LayerConfig, PaddingConfig};
+use crate::data::{ImageShape, Source};
+use crate::kernels::activation::Activation;
+use serde::{Deserialize, Serialize};
+
+/// The default configuration, as a file that can be copied and changed.
+pub const DEFAULT_JSON: &str = include_str!("../../configs/mnist.json");
+
+/// Everything that decides what a training run computes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the images come from.
+    pub data: Source,
+    /// Steps of training, 1 or more.
+    pub steps: u64,
+    /// Images a step, 1 or more and no more than there are.
+    pub batch_size: usize,
+    /// The highest learning rate, above 0.
+    pub learning_rate: f64,
+    /// How the learning rate changes from step to step.
+    pub schedule: Schedule,
+    /// Steps over which the learning rate rises from 0.
+    pub warmup_steps: u64,
+    /// How much of the gradient's moving average Adam keeps each step, 0 to 1.
+    pub adam_beta1: f64,
+    /// How much of the squared gradient's moving average Adam keeps each step, 0 to 1.
+    pub adam_beta2: f64,
+    /// What Adam adds to the root of the squared gradient's average, above 0.
+    pub adam_epsilon: f64,
+    /// The weight of the KL divergence in the loss, 0 or more; at 1 the loss is a negative ELBO.
+    pub beta: f64,
+    /// Decides every random number of the run.
+    pub seed: u64,
+    /// Steps from one set of pictures and training metrics to the next.
+    pub image_every: u64,
+    /// Steps from one checkpoint to the next.
+    pub save_every: u64,
+    /// Steps from one evaluation on the test images to the next.
+    pub eval_every: u64,
+    /// Dimensions of the latent space.
+    pub latent_dim: usize,
+    /// The layers from an image to the two heads.
+    pub encoder: Vec<LayerConfig>,
+    /// The layers from a latent vector to an image.
+    pub decoder: Vec<LayerConfig>,
+    /// What a run was made from and by. Written by `vae train`; what is given to it is not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
+}
+
+/// Where a run comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// The version of the program.
+    pub version: String,
+    /// The data set, for people.
+    pub dataset: String,
+    /// The SHA-256 sum of the data set's four raw IDX files, one after the other.
+    pub dataset_sha256: String,
+}
+
+/// How the learning rate changes after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// It stays.
+    Constant,
+    /// It falls along half a cosine to a hundredth of its highest value.
+    Cosine,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let activation = Activation::LeakyRelu(0.1);
+        let conv = |channels, activation| ConvConfig {
+            channels,
+            kernel: 4,
+            stride: 2,
+            padding: PaddingConfig::Pixels(1),
+            activation,
+            dropout: 0.0,
+        };
+        let dense = |features| {
+            LayerConfig::Dense(DenseConfig {
+                features,
+                activation,
+                dropout: 0.0,
+            })
+        };
+        Self {
+            data: Source::Auto,
+            steps: 2000,
+            batch_size: 64,
+            learning_rate: 3e-3,
+            schedule: Schedule::Cosine,
+            warmup_steps: 100,
+            adam_beta1: 0.9,
+            adam_beta2: 0.999,
+            adam_epsilon: 1e-8,
+            beta: 1.0,
+            seed: 42,
+            image_every: 200,
+            save_every: 200,
+            eval_every: 500,
+            latent_dim: 16,
+            encoder: vec![
+                LayerConfig::Conv(conv(32, activation)),
+                LayerConfig::Conv(conv(64, activation)),
+                dense(256),
+            ],
+            decoder: vec![
+                dense(256),
+                dense(64 * 7 * 7),
+                LayerConfig::Reshape([64, 7, 7]),
+                LayerConfig::ConvTranspose(conv(32, activation)),
+                LayerConfig::ConvTranspose(conv(1, Activation::Sigmoid)),
+            ],
+            provenance: None,
+        }
+    }
+}
+
+impl Config {
+    /// The shape of the images that a model of this configuration reads and draws.
+    pub fn image_shape(&self) -> ImageShape {
+        ImageShape::MNIST
+    }
+}

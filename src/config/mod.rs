@@ -1,0 +1,9 @@
+//! Every hyperparameter: its name, its default, its range; layers as they are written.
+
+pub mod hyperparameters;
+pub mod layers;
+mod parse;
+mod ranges;
+
+pub use hyperparameters::{Config, DEFAULT_JSON, Provenance, Schedule};
+pub use layers::{ConvConfig, DenseConfig, LayerConfig, PaddingConfig};

@@ -1,0 +1,85 @@
+//! What each number may be.
+
+use super::hyperparameters::Config;
+use crate::{Error, Result};
+
+impl Config {
+    /// Checks every number for its range. Whether the layers fit each other, their
+    /// [`Architecture`](crate::model::architecture::Architecture) tells.
+    ///
+    /// # Errors
+    ///
+    /// If one is out of range; the error names it and says what it may be.
+    pub fn validate(&self) -> Result<()> {
+        let whole = |name: &str, value: u64, least: u64, most: u64| {
+            let range = format!("must be a whole number from {least} to {most}, found {value}");
+            check(name, (least..=most).contains(&value), range)
+        };
+        whole("steps", self.steps, 1, 1_000_000_000)?;
+        whole("batch_size", self.batch_size as u64, 1, 65_536)?;
+        whole("warmup_steps", self.warmup_steps, 0, 1_000_000_000)?;
+        whole("image_every", self.image_every, 1, u64::MAX)?;
+        whole("save_every", self.save_every, 1, u64::MAX)?;
+        whole("eval_every", self.eval_every, 1, u64::MAX)?;
+        whole("latent_dim", self.latent_dim as u64, 1, 4096)?;
+
+        let number = |name: &str, value: f64, valid: bool, range: &str| {
+            check(name, valid, format!("must be {range}, found {value}"))
+        };
+        let rate = self.learning_rate;
+        let valid = rate > 0.0 && rate <= 10.0;
+        number("learning_rate", rate, valid, "above 0 and at most 10")?;
+        let valid = (0.0..=1e6).contains(&self.beta);
+        number("beta", self.beta, valid, "from 0 to 1,000,000")?;
+        for (name, value) in [
+            ("adam_beta1", self.adam_beta1),
+            ("adam_beta2", self.adam_beta2),
+        ] {
+            number(
+                name,
+                value,
+                (0.0..1.0).contains(&value),
+                "from 0 to below 1",
+            )?;
+        }
+        let valid = self.adam_epsilon > 0.0 && self.adam_epsilon <= 1.0;
+        number(
+            "adam_epsilon",
+            self.adam_epsilon,
+            valid,
+            "above 0 and at most 1",
+        )?;
+        Ok(())
+    }
+}
+
+fn check(name: &str, valid: bool, range: String) -> Result<()> {
+    if valid {
+        Ok(())
+    } else {
+        Err(Error::input(name, range))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_out_of_range_are_named() {
+        let with = |change: &dyn Fn(&mut Config)| {
+            let mut config = Config::default();
+            change(&mut config);
+            config.validate().map_err(|error| error.what)
+        };
+        assert_eq!(with(&|_| {}), Ok(()));
+        assert_eq!(with(&|c| c.steps = 0), Err("steps".into()));
+        assert_eq!(with(&|c| c.batch_size = 0), Err("batch_size".into()));
+        assert_eq!(with(&|c| c.latent_dim = 0), Err("latent_dim".into()));
+        assert_eq!(with(&|c| c.beta = -1.0), Err("beta".into()));
+        for rate in [f64::NAN, f64::INFINITY, 0.0, -1.0] {
+            let error = with(&|c| c.learning_rate = rate);
+            assert_eq!(error, Err("learning_rate".into()));
+        }
+    }
+}

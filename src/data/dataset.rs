@@ -1,0 +1,51 @@
+//! Images to learn from, and those to be tested on.
+
+use super::shape::ImageShape;
+
+/// Images and what they show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// The images one after the other, row by row, the channels of a pixel beside each other: 0 is background, 255 is
+    /// ink.
+    pub pixels: Vec<u8>,
+    /// One label an image, 0 to 9 for digits.
+    pub labels: Vec<u8>,
+    /// The shape of each image.
+    pub shape: ImageShape,
+}
+
+impl Split {
+    /// The number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no image at all.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The values of one image, [`ImageShape::values`] of them.
+    pub fn image(&self, index: usize) -> &[u8] {
+        let values = self.shape.values();
+        &self.pixels[index * values..(index + 1) * values]
+    }
+}
+
+/// A data set that knows where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dataset {
+    /// The images to learn from.
+    pub train: Split,
+    /// The images to be tested on, never learnt from.
+    pub test: Split,
+    /// What it is and where it came from, for people: `MNIST, verified`, `synthetic digits`, a folder.
+    pub name: String,
+}
+
+impl Dataset {
+    /// The shape of each image.
+    pub fn shape(&self) -> ImageShape {
+        self.train.shape
+    }
+}

@@ -1,0 +1,30 @@
+//! Arithmetic on slices: what layers, losses and Adam compute with on the CPU.
+//!
+//! A kernel knows slices of numbers and the threads of [`crate::parallel`], and neither tensors nor layers, so that it
+//! can be tested and timed as a plain function. Grids of pixels have their channels last: (images, rows, columns,
+//! channels). The one file with `unsafe` code is [`matmul`].
+//!
+//! | to read first | then |
+//! | --- | --- |
+//! | [`matmul`], [`transpose`] | [`dense`] |
+//! | [`geometry`], [`padding`] | [`im2col`], [`convolution`], [`direct_conv`], [`winograd`] |
+//! | [`vectorized`], [`elementwise`] | [`activation`], [`dropout`], [`squared_error`], [`gaussian`], [`adam`] |
+
+pub mod activation;
+pub mod adam;
+pub mod buffers;
+pub mod convolution;
+pub mod dense;
+pub mod direct_conv;
+pub mod dropout;
+pub mod elementwise;
+pub mod gaussian;
+pub mod geometry;
+pub mod im2col;
+pub mod matmul;
+pub mod padding;
+pub mod scratch;
+pub mod squared_error;
+pub mod transpose;
+pub mod vectorized;
+pub mod winograd;

@@ -1,0 +1,312 @@
+//! Convolutions tile by tile in the Winograd domain.
+//!
+//! A tile is a square of a small grid and what a convolution reads for it. A stride is no obstacle: every
+//! `stride`-th pixel makes a grid of its own with `kernel / stride` taps, a convolution of stride 1 (the decomposition
+//! of DWM: Huang et al., 2020, <https://arxiv.org/abs/2002.00552>). These phases are further channels of the large grid.
+//!
+//! In the Winograd domain a convolution is one matrix product a point. With `V` the transformed tiles of the large grid
+//! (a row a tile, a column a phase and channel), `M` those of the small grid and `U` the transformed weights, the three
+//! products of [`crate::kernels::convolution`] are `M = V U`, `V = M Uᵀ` and the gradient `Vᵀ M`, and each way back from
+//! the domain is the adjoint of the way there.
+
+use super::layout::{Sizes, TileOffset, sizes, views};
+use super::tile::{TileView, from_winograd, to_winograd};
+use super::transforms::{ALPHA, AREA, B_T, CHANNEL_BLOCK, a};
+use crate::kernels::geometry::{Geometry, Grid};
+use crate::kernels::matmul::{Destination, Matrix, MatrixMut, matmul};
+use crate::kernels::padding::PaddedGrid;
+use crate::kernels::vectorized::vectorized;
+
+/// How a convolution is cut into tiles.
+#[derive(Debug, Clone, Copy)]
+pub struct Tiling {
+    pub(super) geometry: Geometry,
+    /// Taps of a phase along one axis: from 2 to 4.
+    pub(super) taps: usize,
+    /// Rows and columns of tiles.
+    tiles: [usize; 2],
+    /// How many of them are whole; the last may be at an edge.
+    whole: [usize; 2],
+}
+
+impl Tiling {
+    /// The tiling of a convolution that is worth it: one with neither too few nor too many taps, and with
+    /// channels by the block.
+    pub fn of(geometry: Geometry) -> Option<Self> {
+        let taps = geometry.kernel / geometry.stride;
+        let fits = taps * geometry.stride == geometry.kernel && (2..=4).contains(&taps);
+        let by_block = |[_, _, channels]: [usize; 3]| channels.is_multiple_of(CHANNEL_BLOCK);
+        (fits && by_block(geometry.large) && by_block(geometry.small)).then(|| {
+            let side = ALPHA + 1 - taps;
+            let [rows, columns, _] = geometry.small;
+            Self {
+                geometry,
+                taps,
+                tiles: [rows, columns].map(|size| size.div_ceil(side)),
+                whole: [rows, columns].map(|size| (size / side).max(1)),
+            }
+        })
+    }
+
+    pub(super) fn phases(&self) -> usize {
+        self.geometry.stride * self.geometry.stride
+    }
+
+    /// Columns of `V`: phases and channels of the large grid.
+    pub(super) fn large_columns(&self) -> usize {
+        self.phases() * self.geometry.large[2]
+    }
+
+    /// Columns of `M`: channels of the small grid.
+    pub(super) fn small_columns(&self) -> usize {
+        self.geometry.small[2]
+    }
+
+    /// Columns of `V` or `M`.
+    fn columns(&self, grid: Grid) -> usize {
+        match grid {
+            Grid::Large => self.large_columns(),
+            Grid::Small => self.small_columns(),
+        }
+    }
+
+    /// Values of `U`.
+    pub(super) fn weight_sizes(&self) -> Sizes {
+        [self.large_columns() * self.small_columns(); AREA]
+    }
+
+    /// Values of `V` or `M` for an image.
+    pub fn sizes(&self, grid: Grid) -> Sizes {
+        sizes(self.tiles, self.whole, self.columns(grid))
+    }
+
+    /// The tiles of an image, by row and column; and where they are in `V` or `M`.
+    fn tiles(self, grid: Grid, image: usize) -> impl Iterator<Item = ([usize; 2], TileOffset)> {
+        let [rows, columns] = self.tiles;
+        let each = self.columns(grid);
+        (0..rows * columns).map(move |number| {
+            let tile = [number / columns, number % columns];
+            let offset = TileOffset::new(image, tile, self.tiles, self.whole, each);
+            (tile, offset)
+        })
+    }
+
+    /// Outputs of a tile along one axis: m of F(m, r).
+    fn output_tile(&self) -> usize {
+        ALPHA + 1 - self.taps
+    }
+
+    /// A grid within what its tiles reach.
+    fn padding(&self, grid: Grid) -> PaddedGrid {
+        let Geometry {
+            large,
+            small,
+            stride,
+            pad,
+            ..
+        } = self.geometry;
+        match grid {
+            Grid::Large => PaddedGrid {
+                grid: large,
+                top_left: pad,
+                size: self
+                    .tiles
+                    .map(|tiles| ((tiles - 1) * self.output_tile() + ALPHA) * stride),
+            },
+            Grid::Small => PaddedGrid {
+                grid: small,
+                top_left: [0, 0],
+                size: self.tiles.map(|tiles| tiles * self.output_tile()),
+            },
+        }
+    }
+
+    /// Values of scratch that [`Tiling::transform`] and [`Tiling::transform_back`] need.
+    pub fn padded_len(&self) -> usize {
+        let [large, small] = [Grid::Large, Grid::Small].map(|grid| self.padding(grid).padded_len());
+        large.max(small)
+    }
+
+    /// Where the tiles of an image lie in its padded large grid, phase by phase: the order of a row of `V`.
+    fn large_tiles(self, image: usize) -> impl Iterator<Item = (TileView, TileOffset)> {
+        let Geometry {
+            large: [_, _, channels],
+            stride,
+            ..
+        } = self.geometry;
+        let row_len = self.padding(Grid::Large).row_len();
+        let tiles = self.tiles(Grid::Large, image);
+        tiles.flat_map(move |([row, column], offset)| {
+            (0..stride * stride).map(move |phase| {
+                let [row, column] = [(row, phase / stride), (column, phase % stride)]
+                    .map(|(tile, phase)| tile * self.output_tile() * stride + phase);
+                let view = TileView {
+                    first: row * row_len + column * channels,
+                    row: stride * row_len,
+                    column: stride * channels,
+                    channels,
+                };
+                (view, offset.further(phase * channels))
+            })
+        })
+    }
+
+    /// Where the tiles of an image lie in its padded small grid.
+    fn small_tiles(self, image: usize) -> impl Iterator<Item = (TileView, TileOffset)> {
+        let row_len = self.padding(Grid::Small).row_len();
+        let (side, channels) = (self.output_tile(), self.small_columns());
+        let tiles = self.tiles(Grid::Small, image);
+        tiles.map(move |([row, column], offset)| {
+            let view = TileView {
+                first: row * side * row_len + column * side * channels,
+                row: row_len,
+                column: channels,
+                channels,
+            };
+            (view, offset)
+        })
+    }
+
+    /// Grids to the Winograd domain: large ones to `V`, by the input transform; small ones to `M`, by the adjoint of the
+    /// output transform. `padded` is scratch.
+    pub fn transform(&self, grid: Grid, from: &[f32], to: &mut [&mut [f32]], padded: &mut [f32]) {
+        let padding = self.padding(grid);
+        let padded = &mut padded[..padding.padded_len()];
+        padded.fill(0.0);
+        let images = from.chunks_exact(self.geometry.values(grid)).enumerate();
+        for (image, from) in images {
+            padding.pad(from, padded);
+            match (grid, self.taps) {
+                (Grid::Large, _) => input_transform(*self, image, padded, to),
+                (Grid::Small, 2) => output_transform_adjoint::<4>(*self, image, padded, to),
+                (Grid::Small, 3) => output_transform_adjoint::<3>(*self, image, padded, to),
+                (Grid::Small, _) => output_transform_adjoint::<2>(*self, image, padded, to),
+            }
+        }
+    }
+
+    /// The adjoint of [`Tiling::transform`]: small grids from `M`, by the output transform; large ones from `V`.
+    pub fn transform_back(
+        &self,
+        grid: Grid,
+        from: &[&mut [f32]],
+        to: &mut [f32],
+        padded: &mut [f32],
+    ) {
+        let padding = self.padding(grid);
+        let padded = &mut padded[..padding.padded_len()];
+        let images = to.chunks_exact_mut(self.geometry.values(grid)).enumerate();
+        for (image, to) in images {
+            match (grid, self.taps) {
+                (Grid::Large, _) => input_transform_adjoint(*self, image, from, padded),
+                (Grid::Small, 2) => output_transform::<4>(*self, image, from, padded),
+                (Grid::Small, 3) => output_transform::<3>(*self, image, from, padded),
+                (Grid::Small, _) => output_transform::<2>(*self, image, from, padded),
+            }
+            padding.crop(padded, to);
+        }
+    }
+
+    /// The products at each point of the domain that give the `target` grid: `M = V U` or `V = M Uᵀ`. `weights` is what
+    /// [`Tiling::weights`] gave for it.
+    pub fn products(
+        &self,
+        target: Grid,
+        from: &[&mut [f32]],
+        weights: &[f32],
+        to: &mut [&mut [f32]],
+    ) {
+        let columns = self.columns(target);
+        let sizes = self.weight_sizes();
+        let inner = sizes[0] / columns;
+        let weights = views(weights, &sizes);
+        for ((from, weights), to) in from.iter().zip(weights).zip(to) {
+            let from = Matrix::new(from, from.len() / inner, inner);
+            let weights = Matrix::new(weights, inner, columns);
+            matmul(
+                from,
+                weights,
+                MatrixMut::new(to, columns),
+                Destination::Overwrite,
+            );
+        }
+    }
+}
+
+vectorized! {
+    fn input_transform(tiling: Tiling, image: usize, padded: &[f32], to: &mut [&mut [f32]]) {
+        let mut half = [[[0.0; CHANNEL_BLOCK]; ALPHA]; ALPHA];
+        for (view, offset) in tiling.large_tiles(image) {
+            to_winograd(&B_T, padded, view, to, offset, &mut half);
+        }
+    }
+}
+
+vectorized! {
+    fn input_transform_adjoint(tiling: Tiling, image: usize, from: &[&mut [f32]], padded: &mut [f32]) {
+        padded.fill(0.0);
+        let mut half = [[[0.0; CHANNEL_BLOCK]; ALPHA]; ALPHA];
+        for (view, offset) in tiling.large_tiles(image) {
+            let transform = const { &B_T.adjoint() };
+            // Tiles overlap here.
+            from_winograd(transform, from, offset, padded, view, true, &mut half);
+        }
+    }
+}
+
+vectorized! {
+    fn output_transform_adjoint<const N: usize>(
+        tiling: Tiling,
+        image: usize,
+        padded: &[f32],
+        to: &mut [&mut [f32]],
+    ) {
+        let mut half = [[[0.0; CHANNEL_BLOCK]; N]; ALPHA];
+        for (view, offset) in tiling.small_tiles(image) {
+            let transform = const { &a::<N>() };
+            to_winograd(transform, padded, view, to, offset, &mut half);
+        }
+    }
+}
+
+vectorized! {
+    fn output_transform<const N: usize>(
+        tiling: Tiling,
+        image: usize,
+        from: &[&mut [f32]],
+        padded: &mut [f32],
+    ) {
+        let mut half = [[[0.0; CHANNEL_BLOCK]; ALPHA]; N];
+        for (view, offset) in tiling.small_tiles(image) {
+            let transform = const { &a::<N>().adjoint() };
+            from_winograd(transform, from, offset, padded, view, false, &mut half);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_of_every_size_are_tiled_or_not() {
+        for kernel in 1..=12 {
+            for stride in 1..=4 {
+                let geometry = Geometry {
+                    large: [28, 28, 16],
+                    small: [7, 7, 16],
+                    kernel,
+                    stride,
+                    pad: [0, 0],
+                };
+                let taps = kernel / stride;
+                let tiled = kernel % stride == 0 && (2..=4).contains(&taps);
+                assert_eq!(
+                    Tiling::of(geometry).is_some(),
+                    tiled,
+                    "{kernel} by {stride}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The weights of tiled convolutions: from PyTorch's order to the Winograd domain, and their gradients back.
+
+use super::layout::{TileOffset, scaled, split_views_mut, storage_len, views, views_mut};
+use super::tile::{TileView, from_winograd, to_winograd};
+use super::tiling::Tiling;
+use super::transforms::{ALPHA, AREA, CHANNEL_BLOCK, g};
+use crate::kernels::buffers::{Buffer, Buffers};
+use crate::kernels::geometry::{Geometry, Grid};
+use crate::kernels::matmul::{Destination, Matrix, MatrixMut, matmul};
+use crate::kernels::scratch::with_scratch;
+use crate::kernels::transpose::transpose;
+use crate::kernels::vectorized::vectorized;
+use crate::parallel::for_each;
+
+/// Rows of weights that a thread handles at a time.
+const ROWS: usize = 16;
+
+impl Tiling {
+    /// The weights, from PyTorch's order to the Winograd domain: `U` for the products that give small grids, `Uᵀ`
+    /// for those that give large ones.
+    pub fn weights(&self, target: Grid, torch: &[f32], buffers: &Buffers) -> Buffer {
+        let channels = self.geometry.large[2];
+        let area = self.geometry.kernel * self.geometry.kernel;
+        let (phases, small) = (self.phases(), self.small_columns());
+        // A row has one phase: of one large channel and all small ones, or the other way round.
+        let row_len = match target {
+            Grid::Small => small,
+            Grid::Large => channels,
+        };
+        let phase_and_weights = |row: usize| match target {
+            Grid::Small => {
+                let first = row % channels * area;
+                let torch = Matrix::new(torch, small, channels * area);
+                (row / channels, torch.some_columns(first..first + area))
+            }
+            Grid::Large => {
+                let first = row / phases * channels;
+                let torch = Matrix::new(torch, small * channels, area);
+                (row % phases, torch.some_rows(first..first + channels))
+            }
+        };
+        let sizes = self.weight_sizes();
+        let mut to = buffers.take(storage_len(&sizes));
+        let blocks = split_views_mut(&mut to, &sizes, &[ROWS * row_len; AREA]);
+        let blocks = blocks.into_iter().enumerate();
+        for_each(blocks, |(block, mut tiles)| {
+            with_scratch(area * row_len, |weights| {
+                for row in 0..tiles[0].len() / row_len {
+                    let (phase, torch) = phase_and_weights(block * ROWS + row);
+                    if row == 0 || target == Grid::Small || phase == 0 {
+                        transpose(torch, MatrixMut::new(weights, row_len));
+                    }
+                    self.kernel_transform(weights, phase, row, &mut tiles);
+                }
+            });
+        });
+        to
+    }
+
+    /// The kernel transform of the taps of a phase, to a row of `U`. `weights` has the values of a row for each tap.
+    fn kernel_transform(&self, weights: &[f32], phase: usize, row: usize, to: &mut [&mut [f32]]) {
+        let row_len = weights.len() / (self.geometry.kernel * self.geometry.kernel);
+        let (view, offset) = (
+            self.tap_view(phase, row_len),
+            TileOffset::even(row * row_len),
+        );
+        match self.taps {
+            2 => taps_to_winograd::<2>(weights, view, offset, to),
+            3 => taps_to_winograd::<3>(weights, view, offset, to),
+            _ => taps_to_winograd::<4>(weights, view, offset, to),
+        }
+    }
+
+    /// Where a phase's taps lie in weights with `each` values a tap.
+    fn tap_view(&self, phase: usize, each: usize) -> TileView {
+        let Geometry { kernel, stride, .. } = self.geometry;
+        TileView {
+            first: (phase / stride * kernel + phase % stride) * each,
+            row: stride * kernel * each,
+            column: stride * each,
+            channels: each,
+        }
+    }
+
+    /// The gradient `Vᵀ M` of `U`, as that of the weights in PyTorch's order.
+    pub fn weight_gradient(
+        &self,
+        images: usize,
+        large: &[f32],
+        small: &[f32],
+        torch: &mut [f32],
+        buffers: &Buffers,
+    ) {
+        let (rows, columns) = (self.large_columns(), self.small_columns());
+        let sizes = self.weight_sizes();
+        let mut gradient = buffers.take(storage_len(&sizes));
+        let grid_sizes = |grid| scaled(&self.sizes(grid), images);
+        let (large_sizes, small_sizes) = (grid_sizes(Grid::Large), grid_sizes(Grid::Small));
+        let grids = views(large, &large_sizes).zip(views(small, &small_sizes));
+        let products = views_mut(&mut gradient, &sizes).into_iter().zip(grids);
+        for_each(products, |(gradient, (large, small))| {
+            let tiles = large.len() / rows;
+            let large = Matrix::new(large, tiles, rows).transposed();
+            let small = Matrix::new(small, tiles, columns);
+            let gradient = MatrixMut::new(gradient, columns);
+            matmul(large, small, gradient, Destination::Overwrite);
+        });
+        self.torch_gradient(&gradient, torch);
+    }
+
+    /// The adjoint of what [`Tiling::weights`] does for small grids.
+    fn torch_gradient(&self, from: &[f32], torch: &mut [f32]) {
+        let Geometry {
+            kernel,
+            large: [_, _, channels],
+            ..
+        } = self.geometry;
+        let (area, columns) = (kernel * kernel, self.small_columns());
+        let tiles: Vec<_> = views(from, &self.weight_sizes()).collect();
+        let by_channel = MatrixMut::new(torch, channels * area).by_columns(area);
+        let by_channel = by_channel.into_iter().enumerate();
+        for_each(by_channel, |(channel, to)| {
+            with_scratch(area * columns, |weights| {
+                weights.fill(0.0);
+                for phase in 0..self.phases() {
+                    let row = phase * channels + channel;
+                    self.kernel_transform_adjoint(&tiles, row, phase, weights);
+                }
+                transpose(Matrix::new(weights, area, columns), to);
+            });
+        });
+    }
+
+    /// The adjoint of [`Tiling::kernel_transform`].
+    fn kernel_transform_adjoint(
+        &self,
+        from: &[&[f32]],
+        row: usize,
+        phase: usize,
+        weights: &mut [f32],
+    ) {
+        let row_len = self.small_columns();
+        let (view, offset) = (
+            self.tap_view(phase, row_len),
+            TileOffset::even(row * row_len),
+        );
+        match self.taps {
+            2 => taps_from_winograd::<2>(from, offset, weights, view),
+            3 => taps_from_winograd::<3>(from, offset, weights, view),
+            _ => taps_from_winograd::<4>(from, offset, weights, view),
+        }
+    }
+}
+
+vectorized! {
+    fn taps_to_winograd<const N: usize>(
+        from: &[f32],
+        view: TileView,
+        offset: TileOffset,
+        to: &mut [&mut [f32]],
+    ) {
+        let mut half = [[[0.0; CHANNEL_BLOCK]; N]; ALPHA];
+        to_winograd(const { &g::<N>() }, from, view, to, offset, &mut half);
+    }
+}
+
+vectorized! {
+    fn taps_from_winograd<const N: usize>(
+        from: &[&[f32]],
+        offset: TileOffset,
+        to: &mut [f32],
+        view: TileView,
+    ) {
+        let transform = const { &g::<N>().adjoint() };
+        let mut half = [[[0.0; CHANNEL_BLOCK]; ALPHA]; N];
+        from_winograd(transform, from, offset, to, view, true, &mut half);
+    }
+}

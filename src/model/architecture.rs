@@ -1,0 +1,272 @@
+//! From the layers that a configuration names to the shapes of their weights.
+
+use super::geometry::{convolution, in_range, transposed_convolution};
+use crate::config::{Config, LayerConfig};
+use crate::kernels::activation::Activation;
+use crate::nn::layer::{LayerPlan, LinearMap};
+use crate::nn::stage::Stage;
+use crate::{Error, Result};
+
+/// More weights than this are taken for a mistake: 1.2 GB with Adam's moments.
+const MOST_WEIGHTS: usize = 100_000_000;
+/// Likewise values of one image after one layer.
+const MOST_VALUES: usize = 1 << 22;
+/// Likewise layers of the encoder or the decoder.
+const MOST_LAYERS: usize = 64;
+
+/// All stages of a model, with their shapes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Architecture {
+    /// From images to the posterior: its mean, and the logarithm of its variance.
+    pub encoder: Vec<Stage<LayerPlan>>,
+    /// From latent vectors to images.
+    pub decoder: Vec<Stage<LayerPlan>>,
+}
+
+impl Architecture {
+    /// Works out the shapes of the layers of `config`.
+    ///
+    /// # Errors
+    ///
+    /// If a layer does not fit the one before, or is absurdly large; the error names it.
+    pub fn plan(config: &Config) -> Result<Self> {
+        let shape = config.image_shape();
+        let image = Shape::Grid(shape.grid());
+        let mut encoder = Planner::new("encoder", image);
+        encoder.layers(&config.encoder)?;
+        let features = encoder.flatten();
+        let head = |name: &str| LayerPlan {
+            name: name.into(),
+            map: LinearMap::Dense {
+                inputs: features,
+                outputs: config.latent_dim,
+            },
+            activation: Activation::None,
+            dropout: 0.0,
+        };
+        let heads = vec![head("mean"), head("log_variance")];
+        encoder.stages.push(Stage::Heads(heads));
+        let mut decoder = Planner::new("decoder", Shape::Flat(config.latent_dim));
+        decoder.layers(&config.decoder)?;
+        let outputs = decoder.flatten();
+        let values = shape.values();
+        if outputs != values {
+            let why = format!("must end with {values} values ({shape}), found {outputs}");
+            return Err(Error::input("decoder", why));
+        }
+        let plan = Self {
+            encoder: encoder.stages,
+            decoder: decoder.stages,
+        };
+        let weights = plan.weights();
+        if weights > MOST_WEIGHTS {
+            let why = format!("has {weights} weights; at most {MOST_WEIGHTS} are allowed");
+            return Err(Error::input("the model", why));
+        }
+        Ok(plan)
+    }
+
+    /// The layers with weights, in the order of the model.
+    pub fn layers(&self) -> impl Iterator<Item = &LayerPlan> {
+        let stages = self.encoder.iter().chain(&self.decoder);
+        stages.flat_map(Stage::layers)
+    }
+
+    /// The number of weights and biases.
+    pub fn weights(&self) -> usize {
+        let count = |layer: &LayerPlan| {
+            let weights: usize = layer.map.weight_shape().iter().product();
+            weights + layer.map.bias_len()
+        };
+        self.layers().map(count).sum()
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    Grid([usize; 3]),
+    Flat(usize),
+}
+
+/// Follows the shape of an image through the layers of an encoder or a decoder.
+struct Planner {
+    part: &'static str,
+    shape: Shape,
+    stages: Vec<Stage<LayerPlan>>,
+    counts: [usize; 3],
+}
+
+impl Planner {
+    fn new(part: &'static str, shape: Shape) -> Self {
+        Self {
+            part,
+            shape,
+            stages: Vec::new(),
+            counts: [0; 3],
+        }
+    }
+
+    fn layers(&mut self, layers: &[LayerConfig]) -> Result<()> {
+        if layers.len() > MOST_LAYERS {
+            let why = format!("has {} layers, more than {MOST_LAYERS}", layers.len());
+            return Err(Error::input(self.part, why));
+        }
+        for (index, layer) in layers.iter().enumerate() {
+            self.layer(layer)
+                .map_err(|why| Error::input(format!("{} layer {}", self.part, index + 1), why))?;
+        }
+        Ok(())
+    }
+
+    fn layer(&mut self, layer: &LayerConfig) -> std::result::Result<(), String> {
+        match layer {
+            LayerConfig::Conv(conv) => {
+                let map = LinearMap::Conv(convolution(self.grid()?, conv)?);
+                self.push("conv", 0, map, conv.activation, conv.dropout)
+            }
+            LayerConfig::ConvTranspose(conv) => {
+                let map = LinearMap::ConvTranspose(transposed_convolution(self.grid()?, conv)?);
+                self.push("conv_transpose", 1, map, conv.activation, conv.dropout)
+            }
+            LayerConfig::Dense(dense) => {
+                in_range("features", dense.features, 1, MOST_VALUES)?;
+                let map = LinearMap::Dense {
+                    inputs: self.flatten(),
+                    outputs: dense.features,
+                };
+                self.push("dense", 2, map, dense.activation, dense.dropout)
+            }
+            LayerConfig::Reshape([channels, rows, columns]) => {
+                let values = self.flatten();
+                let wanted = channels
+                    .checked_mul(*rows)
+                    .and_then(|area| area.checked_mul(*columns));
+                if wanted != Some(values) {
+                    return Err(format!(
+                        "cannot reshape {values} values to {channels}x{rows}x{columns}"
+                    ));
+                }
+                let grid = [*rows, *columns, *channels];
+                self.stages.push(Stage::Unflatten(grid));
+                self.shape = Shape::Grid(grid);
+                Ok(())
+            }
+        }
+    }
+
+    fn push(
+        &mut self,
+        kind: &str,
+        counter: usize,
+        map: LinearMap,
+        activation: Activation,
+        dropout: f32,
+    ) -> std::result::Result<(), String> {
+        let values: usize = map.output_shape().iter().product();
+        if values > MOST_VALUES {
+            return Err(format!(
+                "makes {values} values an image, more than {MOST_VALUES}"
+            ));
+        }
+        if !(0.0..1.0).contains(&dropout) {
+            return Err(format!(
+                "dropout must be from 0 to below 1, found {dropout}"
+            ));
+        }
+        if let Activation::LeakyRelu(slope) = activation
+            && !(slope > 0.0 && slope < 1.0)
+        {
+            return Err(format!(
+                "the slope of leaky_relu must be between 0 and 1, found {slope}"
+            ));
+        }
+        self.shape = match map {
+            LinearMap::Conv(g) => Shape::Grid(g.small),
+            LinearMap::ConvTranspose(g) => Shape::Grid(g.large),
+            LinearMap::Dense { outputs, .. } => Shape::Flat(outputs),
+        };
+        self.counts[counter] += 1;
+        self.stages.push(Stage::Layer(LayerPlan {
+            name: format!("{}.{kind}{}", self.part, self.counts[counter]),
+            map,
+            activation,
+            dropout,
+        }));
+        Ok(())
+    }
+
+    fn grid(&self) -> std::result::Result<[usize; 3], String> {
+        match self.shape {
+            Shape::Grid(grid) => Ok(grid),
+            Shape::Flat(values) => Err(format!(
+                "needs rows and columns but gets {values} values; put a reshape before it"
+            )),
+        }
+    }
+
+    /// Makes the shape flat; how many values that are.
+    fn flatten(&mut self) -> usize {
+        match self.shape {
+            Shape::Flat(values) => values,
+            Shape::Grid([rows, columns, channels]) => {
+                self.stages.push(Stage::Flatten([rows, columns, channels]));
+                self.shape = Shape::Flat(rows * columns * channels);
+                rows * columns * channels
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn weights(config: &str) -> usize {
+        let config = Config::parse(config, "test").expect("a config");
+        Architecture::plan(&config).expect("a plan").weights()
+    }
+
+    #[test]
+    fn the_models_have_their_number_of_weights() {
+        assert_eq!(
+            weights(include_str!("../../configs/article.json")),
+            10_151_489
+        );
+        let conv = 16 * 32 + 32 + 32 * 16 * 64 + 64;
+        let deconv = 64 * 16 * 32 + 32 + 32 * 16 + 1;
+        let dense = 3136 * 256 + 256 + 2 * (256 * 16 + 16) + 16 * 256 + 256 + 256 * 3136 + 3136;
+        assert_eq!(weights("{}"), conv + deconv + dense);
+    }
+
+    #[test]
+    fn layers_that_do_not_fit_are_named() {
+        let cases = [
+            (
+                r#"{"encoder": [{"dense": {"features": 0}}]}"#,
+                "encoder layer 1",
+            ),
+            (
+                r#"{"decoder": [{"conv_transpose": {"channels": 1, "kernel": 4, "padding": 1}}]}"#,
+                "decoder layer 1",
+            ),
+            (
+                r#"{"decoder": [{"reshape": [3, 7, 7]}]}"#,
+                "decoder layer 1",
+            ),
+            (r#"{"decoder": [{"dense": {"features": 783}}]}"#, "decoder"),
+            (
+                r#"{"decoder": [{"dense": {"features": 400000}}, {"dense": {"features": 784}}]}"#,
+                "the model",
+            ),
+            (
+                r#"{"encoder": [{"conv": {"channels": 1, "kernel": 40, "padding": 1}}]}"#,
+                "encoder layer 1",
+            ),
+        ];
+        for (text, what) in cases {
+            let config = Config::parse(text, "test").expect("a config");
+            let error = Architecture::plan(&config).expect_err(text);
+            assert_eq!(error.what, what, "{error}");
+        }
+    }
+}

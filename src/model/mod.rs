@@ -1,0 +1,10 @@
+//! From a configuration to layers with weights: encoder, decoder, posterior, and the terms of the loss.
+
+pub mod architecture;
+pub mod geometry;
+pub mod sampling;
+pub mod vae;
+
+pub use crate::nn::dropout::Mode;
+pub use crate::nn::posterior::Posterior;
+pub use vae::{LossTerms, Vae};

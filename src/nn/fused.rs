@@ -1,0 +1,252 @@
+//! A sequence of stages as one operation of candle's, forward and backward.
+//!
+//! candle's own `backward` zeroes and adds every gradient between two operations, so on the CPU a whole
+//! encoder or decoder is one of them: what lies between its layers never leaves this crate.
+
+use super::dense;
+use super::dropout::{Mode, mask};
+use super::gradient::Activations;
+use super::layer::Layer;
+use super::saved::{BackwardContext, Saved};
+use super::shards;
+use super::stage::{Stage, segments};
+use super::tensor::{values, with_values};
+use crate::kernels::buffers::{Buffer, Buffers};
+use crate::kernels::squared_error::{squared_error, squared_error_gradient};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a sequence is made of.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub stages: Vec<Stage<Layer>>,
+    /// Tells the dropouts of one sequence from those of another.
+    pub number: u64,
+    pub buffers: Buffers,
+}
+
+/// One use of a sequence, forward and perhaps backward.
+pub(super) struct FusedOp {
+    inner: Arc<Inner>,
+    mode: Mode,
+    /// What the output is compared with, if the squared error is asked for instead.
+    target: Option<Tensor>,
+    saved: Mutex<Vec<Saved>>,
+}
+
+/// Dense stages by their position, and the gradients of what they sum up.
+type DenseGradients = Vec<(usize, Buffer)>;
+
+impl FusedOp {
+    pub(super) fn new(inner: &Arc<Inner>, mode: Mode, target: Option<Tensor>) -> Self {
+        Self {
+            inner: inner.clone(),
+            mode,
+            target,
+            saved: Mutex::default(),
+        }
+    }
+
+    /// Runs the stages; what they wrote, and what the backward pass needs.
+    fn forward(&self, input: &[f32], images: usize) -> Result<Vec<Saved>> {
+        let Inner {
+            stages,
+            number,
+            buffers,
+        } = &*self.inner;
+        let save = |(position, stage): (usize, &Stage<Layer>)| Saved {
+            output: buffers.take(0),
+            mask: mask(
+                self.mode,
+                stage,
+                *number,
+                position,
+                images * stage.outputs(),
+            ),
+            transformed: None,
+            primitive: None,
+        };
+        let training = self.mode != Mode::Inference;
+        let mut all_saved: Vec<Saved> = stages.iter().enumerate().map(save).collect();
+        for segment in segments(stages) {
+            let (before, saved) = all_saved[..segment.end].split_at_mut(segment.start);
+            let input = before.last().map_or(input, |saved| &saved.output);
+            match stages[segment.start].dense() {
+                Some(layers) => dense::forward(layers, input, images, &mut saved[0], buffers)?,
+                None => shards::forward(&stages[segment], input, images, saved, training, buffers)?,
+            }
+        }
+        Ok(all_saved)
+    }
+
+    /// The gradient of the last stage's output, from that of what candle was given.
+    fn output_gradient(&self, saved: &[Saved], gradient: &Tensor) -> Result<Buffer> {
+        let buffers = &self.inner.buffers;
+        let gradient = gradient.contiguous()?;
+        with_values(&gradient, |gradient| match (&self.target, saved.last()) {
+            (Some(target), Some(Saved { output, .. })) => with_values(target, |target| {
+                let mut to = buffers.take(output.len());
+                squared_error_gradient(output, target, gradient, &mut to);
+                Ok(to)
+            }),
+            _ => {
+                let mut copy = buffers.take(gradient.len());
+                copy.copy_from_slice(gradient);
+                Ok(copy)
+            }
+        })
+    }
+
+    /// The chain rule from the last stage to the first; the gradient of the input, if it is wanted, and those of the
+    /// dense stages. `output` is what candle was given, `gradient` that of the last stage's output.
+    fn backward(
+        &self,
+        input: &[f32],
+        output: &[f32],
+        saved: &[Saved],
+        gradient: Buffer,
+        input_gradient: bool,
+    ) -> Result<(Option<Buffer>, DenseGradients)> {
+        let Inner {
+            stages, buffers, ..
+        } = &*self.inner;
+        let mut outputs: Vec<&[f32]> = saved.iter().map(|saved| &*saved.output).collect();
+        if let (Some(last), None) = (outputs.last_mut(), &self.target) {
+            *last = output;
+        }
+        let context = BackwardContext {
+            stages,
+            images: input.len() / stages[0].inputs(),
+            input,
+            outputs: &outputs,
+            saved,
+            buffers,
+        };
+        let mut dense = Vec::new();
+        let segments = segments(stages);
+        let input_gradient =
+            backward_segments(&context, &segments, gradient, input_gradient, &mut dense)?;
+        Ok((input_gradient, dense))
+    }
+
+    /// Leaves the gradients of dense stages' weights with them.
+    fn set_dense_gradients(
+        &self,
+        dense: DenseGradients,
+        mut saved: Vec<Saved>,
+        input: &Tensor,
+    ) -> Result<()> {
+        let images = input.dim(0)?;
+        for (position, gradient) in dense {
+            // Nobody else reads any more what a dense stage read.
+            let read = match position {
+                0 => Activations::Tensor(input.clone()),
+                position => {
+                    let nothing = self.inner.buffers.take(0);
+                    let output = &mut saved[position - 1].output;
+                    Activations::Buffer(std::mem::replace(output, nothing))
+                }
+            };
+            if let Some(layers) = self.inner.stages[position].dense() {
+                dense::set_deferred_gradients(layers, gradient, read, images);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The chain rule through `segments`, from the last to the first. Leaves in `dense` the dense stages and the gradients
+/// of what they sum up.
+fn backward_segments(
+    context: &BackwardContext,
+    segments: &[Range<usize>],
+    mut gradient: Buffer,
+    input_gradient: bool,
+    dense: &mut DenseGradients,
+) -> Result<Option<Buffer>> {
+    let Some((segment, before)) = segments.split_last() else {
+        return Ok(input_gradient.then_some(gradient));
+    };
+    let wanted = input_gradient || !before.is_empty();
+    let of_segment = context.segment(segment);
+    let inputs = of_segment.stages[0].inputs();
+    let len = if wanted { context.images * inputs } else { 0 };
+    let mut next = context.buffers.take(len);
+    let to = wanted.then_some(&mut next[..]);
+    match of_segment.stages[0].dense() {
+        Some(layers) => {
+            dense::backward(layers, &of_segment, &mut gradient, to)?;
+            dense.push((segment.start, gradient));
+            backward_segments(context, before, next, input_gradient, dense)
+        }
+        None => {
+            let found = shards::backward(&of_segment, &mut gradient, to)?;
+            // What nobody waits for gives a thread something to do where the others have too little.
+            let (input_gradient, set) = rayon::join(
+                || backward_segments(context, before, next, input_gradient, dense),
+                || shards::set_gradients(&of_segment, found),
+            );
+            set.and(input_gradient)
+        }
+    }
+}
+
+/// [`squared_error`] with a target that must fit.
+fn squared_errors(output: &[f32], target: &Tensor, outputs: usize) -> Result<Vec<f32>> {
+    with_values(target, |target| match target.len() == output.len() {
+        true => Ok(squared_error(output, target, outputs)),
+        false => bail!("{} outputs for {} targets", output.len(), target.len()),
+    })
+}
+
+impl CustomOp2 for FusedOp {
+    fn name(&self) -> &'static str {
+        "sequential"
+    }
+
+    fn cpu_fwd(
+        &self,
+        input: &CpuStorage,
+        layout: &Layout,
+        _anchor: &CpuStorage,
+        _anchor_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let images = layout.dims()[0];
+        let stages = &self.inner.stages;
+        let mut saved = self.forward(values(input, layout)?, images)?;
+        let (mut output, mut shape) = (Vec::new(), vec![images]);
+        if let (Some(last), Some(stage)) = (saved.last_mut(), stages.last()) {
+            match &self.target {
+                Some(target) => output = squared_errors(&last.output, target, stage.outputs())?,
+                None => {
+                    let nothing = self.inner.buffers.take(0);
+                    output = std::mem::replace(&mut last.output, nothing).into_vec();
+                    shape.extend(stage.output_shape());
+                }
+            }
+        }
+        *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = saved;
+        Ok((CpuStorage::F32(output), Shape::from(shape)))
+    }
+
+    fn bwd(
+        &self,
+        input: &Tensor,
+        _anchor: &Tensor,
+        output: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let saved = std::mem::take(&mut *self.saved.lock().unwrap_or_else(PoisonError::into_inner));
+        let gradient = self.output_gradient(&saved, gradient)?;
+        let (input_gradient, dense) = with_values(input, |i| {
+            with_values(output, |o| {
+                self.backward(i, o, &saved, gradient, input.track_op())
+            })
+        })?;
+        self.set_dense_gradients(dense, saved, input)?;
+        let to_tensor =
+            |values: Buffer| Tensor::from_vec(values.into_vec(), input.shape(), input.device());
+        Ok((input_gradient.map(to_tensor).transpose()?, None))
+    }
+}

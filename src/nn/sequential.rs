@@ -1,0 +1,127 @@
+//! Stages one after the other, as one differentiable operation.
+
+use super::backend::Backend;
+use super::candle_ops::{self, channels_first};
+use super::dropout::{Mode, mask};
+use super::fused::{FusedOp, Inner};
+use super::gradient::Gradients;
+use super::layer::Layer;
+use super::stage::Stage;
+use crate::kernels::buffers::Buffers;
+use candle_core::{D, Result, Tensor};
+use std::sync::Arc;
+
+/// Stages one after the other.
+///
+/// It keeps the gradients of one backward pass: it may be used once in what is differentiated.
+#[derive(Debug, Clone)]
+pub struct Sequential(Arc<Inner>);
+
+impl Sequential {
+    /// A sequence of `stages`, at least one. `number` tells its dropouts from those of other sequences of the
+    /// model.
+    pub fn new(stages: Vec<Stage<Layer>>, number: u64) -> Self {
+        Self(Arc::new(Inner {
+            stages,
+            number,
+            buffers: Buffers::default(),
+        }))
+    }
+
+    /// The layers with weights.
+    pub fn layers(&self) -> impl Iterator<Item = &Layer> {
+        self.0.stages.iter().flat_map(Stage::layers)
+    }
+
+    /// Applies the stages.
+    ///
+    /// # Shapes
+    ///
+    /// - input: (images, ...) with as many values an image as the first stage reads
+    /// - output: (images, ...) with the shape that the last stage writes
+    pub fn forward(&self, input: &Tensor, mode: Mode, backend: Backend) -> Result<Tensor> {
+        match self.layers().next() {
+            Some(first) if backend == Backend::Fused => self.fused(first, input, None, mode),
+            _ => self.forward_candle(input, mode),
+        }
+    }
+
+    /// Applies the stages; the sum of (output - target)² for each image.
+    ///
+    /// # Shapes
+    ///
+    /// - input: as of [`Sequential::forward`]
+    /// - target: (images, values of an output)
+    /// - output: (images)
+    ///
+    /// No gradient is computed for `target`.
+    pub fn squared_error(
+        &self,
+        input: &Tensor,
+        target: &Tensor,
+        mode: Mode,
+        backend: Backend,
+    ) -> Result<Tensor> {
+        match self.layers().next() {
+            Some(first) if backend == Backend::Fused => {
+                self.fused(first, input, Some(target.contiguous()?), mode)
+            }
+            _ => {
+                let output = self.forward_candle(input, mode)?;
+                (output.flatten_from(1)? - target)?.sqr()?.sum(D::Minus1)
+            }
+        }
+    }
+
+    /// The stages as one operation, with the squared error if there is a target.
+    fn fused(
+        &self,
+        first: &Layer,
+        input: &Tensor,
+        target: Option<Tensor>,
+        mode: Mode,
+    ) -> Result<Tensor> {
+        // The operation finds its weights by itself. One of them is its second argument so that candle knows
+        // that there is something to differentiate by.
+        let op = FusedOp::new(&self.0, mode, target);
+        input.contiguous()?.apply_op2(&first.weight.value, op)
+    }
+
+    /// Takes the gradients that the last backward pass of the fused operation left with the parameters.
+    pub fn collect_gradients(&self, gradients: &mut Gradients) {
+        for layer in self.layers() {
+            for parameter in [&layer.weight, &layer.bias] {
+                if let Some(gradient) = parameter.take_gradient() {
+                    gradients.insert(&parameter.value, gradient);
+                }
+            }
+        }
+    }
+
+    /// [`Sequential::forward`] from candle's own operations.
+    fn forward_candle(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
+        let Inner { stages, number, .. } = &*self.0;
+        let mut values = input.clone();
+        for (position, stage) in stages.iter().enumerate() {
+            values = match stage {
+                Stage::Layer(layer) => {
+                    let output = candle_ops::layer(layer, &values)?;
+                    match mask(mode, stage, *number, position, output.elem_count()) {
+                        Some(mask) => candle_ops::drop(&mask, &output.contiguous()?)?,
+                        None => output,
+                    }
+                }
+                Stage::Heads(layers) => {
+                    let outputs = layers.iter().map(|layer| candle_ops::layer(layer, &values));
+                    Tensor::cat(&outputs.collect::<Result<Vec<_>>>()?, 1)?
+                }
+                Stage::Flatten(grid) => channels_first(&values, *grid)?.flatten_from(1)?,
+                Stage::Unflatten([rows, columns, channels]) => {
+                    let grid = values.reshape((values.dim(0)?, *channels, *rows, *columns))?;
+                    grid.permute((0, 2, 3, 1))?
+                }
+            };
+        }
+        Ok(values)
+    }
+}

@@ -1,0 +1,244 @@
+//! The training loop: batches in, events out. It prints nothing and writes no file.
+
+use super::event::{Event, Progress, Step};
+use super::losses::Losses;
+use super::schedule;
+use crate::config::Config;
+use crate::data::Dataset;
+use crate::data::batches::{Batches, slice_to_tensor};
+use crate::model::{Mode, Vae};
+use crate::nn::adam::{Adam, AdamConfig};
+use crate::nn::backend::Backend;
+use crate::parallel::keep_awake;
+use crate::rng::{Purpose, normal};
+use crate::{Error, Result};
+use candle_core::{Device, Tensor};
+
+/// Test images evaluated at a time. Part of what an evaluation is: its noise is drawn batch by batch.
+const TEST_BATCH: usize = 250;
+
+/// A model in training.
+#[derive(Debug)]
+pub struct Trainer<'a> {
+    /// What is trained.
+    pub vae: Vae,
+    /// What trains it.
+    pub adam: Adam,
+    /// How far it is.
+    pub progress: Progress,
+    config: &'a Config,
+    dataset: &'a Dataset,
+    batches: Batches<'a>,
+    /// The batch of a step to come.
+    ahead: Option<Batch>,
+}
+
+impl<'a> Trainer<'a> {
+    /// A training of a model that starts at step 0.
+    ///
+    /// # Errors
+    ///
+    /// If a batch is larger than the data set, or its images have another shape than the model's.
+    pub fn new(config: &'a Config, dataset: &'a Dataset, vae: Vae) -> Result<Self> {
+        if dataset.shape() != vae.image_shape() {
+            let (found, expected) = (dataset.shape(), vae.image_shape());
+            let why = format!("its images are {found}, the model's are {expected}");
+            return Err(Error::input(&dataset.name, why));
+        }
+        if config.batch_size > dataset.train.len() {
+            let why = format!(
+                "is {}, but {} has only {} training images",
+                config.batch_size,
+                dataset.name,
+                dataset.train.len()
+            );
+            return Err(Error::input("batch_size", why));
+        }
+        let adam = AdamConfig {
+            beta1: config.adam_beta1,
+            beta2: config.adam_beta2,
+            epsilon: config.adam_epsilon,
+        };
+        let parameters = vae.parameters().iter().map(|(_, var)| var.clone());
+        let adam = Adam::new(adam, parameters.collect(), vae.backend())?;
+        Ok(Self {
+            vae,
+            adam,
+            progress: Progress::default(),
+            config,
+            dataset,
+            batches: Batches::new(&dataset.train, config.batch_size, config.seed),
+            ahead: None,
+        })
+    }
+
+    /// Trains until the configured number of steps is done, or `stop` says so; then the step at hand is
+    /// finished and it is time to save.
+    ///
+    /// # Errors
+    ///
+    /// If the loss or the weights are no longer finite (the error names the step; that step is not
+    /// saved), or if `on_event` fails.
+    pub fn run(
+        &mut self,
+        stop: impl Fn() -> bool,
+        mut on_event: impl FnMut(&Self, Event) -> Result<()>,
+    ) -> Result<()> {
+        let mut stopped = false;
+        while self.progress.step < self.config.steps && !stopped {
+            let step = self.step()?;
+            stopped = stop();
+            let last = step.step == self.config.steps;
+            let due = |every: u64| last || step.step.is_multiple_of(every);
+            on_event(self, Event::Step(step))?;
+            if self.progress.has_just_collapsed() {
+                on_event(self, Event::Collapse(step))?;
+            }
+            if due(self.config.image_every) {
+                let event = Event::Interval(Step {
+                    losses: self.progress.take_interval(),
+                    ..step
+                });
+                on_event(self, event)?;
+            }
+            if due(self.config.eval_every) {
+                let losses = self.evaluate()?;
+                on_event(self, Event::Evaluation(step.step, losses))?;
+            }
+            if due(self.config.save_every) || stopped {
+                self.check_weights()?;
+                let last = last || stopped;
+                on_event(self, Event::Save { last })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One step: a batch forward, its loss backward, the weights moved. Meanwhile the next batch is gathered.
+    ///
+    /// # Errors
+    ///
+    /// If the loss is not finite; the error names the step.
+    pub fn step(&mut self) -> Result<Step> {
+        let step = self.progress.step + 1;
+        let learning_rate = schedule::learning_rate(self.config, step);
+        let (vae, adam, config) = (&self.vae, &self.adam, self.config);
+        let batches = &mut self.batches;
+        let batch = match self.ahead.take() {
+            Some(batch) if batch.step == step => batch,
+            _ => Batch::gather(batches, config, step)?,
+        };
+        let mut ahead = None;
+        // In place: what runs on a GPU must all come from this thread (see `Backend::Candle`).
+        let mut both = || {
+            rayon::in_place_scope(|scope| {
+                scope.spawn(|_| ahead = Some(Batch::gather(batches, config, step + 1)));
+                optimize(vae, adam, config, &batch, learning_rate)
+            })
+        };
+        let losses = match vae.backend() {
+            Backend::Fused => keep_awake(both),
+            // These run elsewhere, on a GPU perhaps: threads kept awake would wait for nothing.
+            Backend::Candle => both(),
+        }?;
+        self.ahead = ahead.transpose()?;
+        self.progress.count(step, losses);
+        Ok(Step {
+            step,
+            losses,
+            learning_rate,
+        })
+    }
+
+    /// Checks the weights before they are saved: a loss that is finite can have a gradient that is not.
+    fn check_weights(&self) -> Result<()> {
+        match self.vae.first_non_finite()? {
+            Some(name) => {
+                let why = format!("the weights are not finite (`{name}`)");
+                Err(diverged(self.progress.step, why))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The losses over all test images, one posterior sample each, without dropout. The samples are the
+    /// same each time.
+    pub fn evaluate(&self) -> Result<Losses> {
+        let test = &self.dataset.test;
+        let mut losses = Losses::default();
+        for (number, first) in (0..test.len()).step_by(TEST_BATCH).enumerate() {
+            let last = (first + TEST_BATCH).min(test.len());
+            let images = slice_to_tensor(test, first, last)?;
+            let (purpose, number) = (Purpose::Evaluation, number as u64);
+            let epsilon = noise(self.config, purpose, number, last - first)?;
+            let terms = self.vae.terms(&images, &epsilon, Mode::Inference)?;
+            losses.add(Losses::sum(&terms)?);
+        }
+        let losses = losses.divided_by(test.len() as f64);
+        if losses.loss(self.config.beta).is_finite() {
+            Ok(losses)
+        } else {
+            Err(diverged(self.progress.step, not_finite(losses)))
+        }
+    }
+}
+
+/// What a step learns from.
+#[derive(Debug)]
+struct Batch {
+    step: u64,
+    images: Tensor,
+    epsilon: Tensor,
+}
+
+impl Batch {
+    fn gather(batches: &mut Batches, config: &Config, step: u64) -> Result<Self> {
+        let purpose = Purpose::Posterior;
+        Ok(Self {
+            step,
+            images: batches.images(step)?,
+            epsilon: noise(config, purpose, step, config.batch_size)?,
+        })
+    }
+}
+
+/// Moves the weights of `vae` against the gradient of its loss on a batch; what the loss was.
+fn optimize(
+    vae: &Vae,
+    adam: &Adam,
+    config: &Config,
+    batch: &Batch,
+    learning_rate: f64,
+) -> Result<Losses> {
+    let step = batch.step;
+    let mode = Mode::Training {
+        seed: config.seed,
+        step,
+    };
+    let terms = vae.terms(&batch.images, &batch.epsilon, mode)?;
+    let losses = Losses::sum(&terms)?.divided_by(config.batch_size as f64);
+    if !losses.loss(config.beta).is_finite() {
+        return Err(diverged(step, not_finite(losses)));
+    }
+    let loss = (terms.squared_error + (terms.kl * config.beta)?)?.mean_all()?;
+    let gradients = vae.gradients(&loss)?;
+    adam.step(&gradients, learning_rate, step)?;
+    Ok(losses)
+}
+
+/// Standard normal numbers for posterior samples: (images, latent dimensions).
+fn noise(config: &Config, purpose: Purpose, number: u64, images: usize) -> Result<Tensor> {
+    let shape = (images, config.latent_dim);
+    let values = normal(config.seed, purpose, number, shape.0 * shape.1);
+    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+}
+
+fn not_finite(losses: Losses) -> String {
+    let Losses { squared_error, kl } = losses;
+    format!("the loss is not finite (squared error {squared_error}, KL {kl})")
+}
+
+fn diverged(step: u64, why: String) -> Error {
+    Error::failed(format!("step {step}"), why)
+        .hint("what was saved before is untouched; try a lower --learning-rate")
+}
