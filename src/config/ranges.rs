@@ -4,8 +4,7 @@ use super::hyperparameters::Config;
 use crate::{Error, Result};
 
 impl Config {
-    /// Checks every number for its range. Whether the layers fit each other, their
-    /// [`Architecture`](crate::model::architecture::Architecture) tells.
+    /// Checks every number for its range. Whether the layers fit each other shows when a model is planned.
     ///
     /// # Errors
     ///

@@ -16,6 +16,10 @@ pub enum Activation {
     LeakyRelu(f32),
     /// 1 / (1 + exp(-value)): between 0 and 1.
     Sigmoid,
+    /// The hyperbolic tangent: between -1 and 1.
+    Tanh,
+    /// The value where it is positive, else exp(value) - 1: above -1 (Clevert et al., 2016, with an alpha of 1).
+    Elu,
 }
 
 impl Activation {
@@ -43,6 +47,10 @@ vectorized! {
                 with_bias(values, bias, |v| if v > 0.0 { v } else { slope * v });
             }
             Activation::Sigmoid => with_bias(values, bias, |v| 1.0 / (1.0 + exp(-v))),
+            Activation::Tanh => with_bias(values, bias, |v| 1.0 - 2.0 / (exp(2.0 * v) + 1.0)),
+            Activation::Elu => {
+                with_bias(values, bias, |v| if v > 0.0 { v } else { exp(v) - 1.0 });
+            }
         }
     }
 }
@@ -66,6 +74,13 @@ vectorized! {
             Activation::Sigmoid => with_sums(gradients, outputs, sums, |g, y| {
                 let y = y / scale;
                 g * y * (1.0 - y)
+            }),
+            Activation::Tanh => with_sums(gradients, outputs, sums, |g, y| {
+                let y = y / scale;
+                g * (1.0 - y * y)
+            }),
+            Activation::Elu => with_sums(gradients, outputs, sums, |g, y| {
+                if y > 0.0 { g } else { g * (y / scale + 1.0) }
             }),
         }
     }

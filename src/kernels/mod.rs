@@ -1,6 +1,6 @@
 //! Arithmetic on slices: what layers, losses and Adam compute with on the CPU.
 //!
-//! A kernel knows slices of numbers and the threads of [`crate::parallel`], and neither tensors nor layers, so that it
+//! A kernel knows slices of numbers and the threads of `crate::parallel`, and neither tensors nor layers, so that it
 //! can be tested and timed as a plain function. Grids of pixels have their channels last: (images, rows, columns,
 //! channels). The one file with `unsafe` code is [`matmul`].
 //!

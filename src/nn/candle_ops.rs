@@ -85,6 +85,8 @@ fn activate(activation: Activation, values: &Tensor) -> Result<Tensor> {
             (values.relu()? * (1.0 - slope))? + (values * slope)?
         }
         Activation::Sigmoid => candle_nn::ops::sigmoid(values),
+        Activation::Tanh => values.tanh(),
+        Activation::Elu => values.elu(1.0),
     }
 }
 

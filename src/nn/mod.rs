@@ -1,17 +1,17 @@
 //! What candle's `backward` differentiates: layers, losses and the optimiser.
 //!
 //! From outside, a [`sequential::Sequential`] of layers takes a tensor and gives a tensor. On the CPU it does so
-//! as one operation ([`fused`]) from [`crate::kernels`], forward and backward; on other devices with candle's own
-//! operations ([`candle_ops`]), from the same weights. Grids of pixels have the shape (images, rows, columns, channels).
+//! as one operation (`fused`) from [`crate::kernels`], forward and backward; on other devices with candle's own
+//! operations (`candle_ops`), from the same weights. Grids of pixels have the shape (images, rows, columns, channels).
 //!
 //! | file | what |
 //! | --- | --- |
 //! | [`layer`], [`stage`] | what a sequence is made of |
 //! | [`sequential`] | a whole encoder or decoder |
-//! | [`fused`] | the same as one operation; segments of stages, one after the other |
-//! | [`shards`], [`primitive`] | a segment that works image by image, on shards of the batch |
-//! | [`dense`] | a segment that works on the whole batch |
-//! | [`saved`], [`gradient`] | what is left for the backward pass, and what that leaves |
+//! | `fused` | the same as one operation; segments of stages, one after the other |
+//! | `shards`, `primitive` | a segment that works image by image, on shards of the batch |
+//! | `dense` | a segment that works on the whole batch |
+//! | `saved`, [`gradient`] | what is left for the backward pass, and what that leaves |
 //! | [`posterior`], [`adam`] | the bottleneck, and the optimiser |
 
 pub mod adam;
