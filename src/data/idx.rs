@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
-use super::checksum::sha256;
 use super::dataset::{Dataset, Split};
 use super::shape::ImageShape;
+use crate::checksum::sha256;
 use crate::{Error, Result, files};
 
 /// The names of the four files, in the order in which this crate writes and digests them.

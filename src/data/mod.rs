@@ -1,7 +1,6 @@
 //! Images to learn from: what a data set is, and where one comes from.
 
 pub mod batches;
-pub mod checksum;
 pub mod dataset;
 pub mod idx;
 pub mod load;

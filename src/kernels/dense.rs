@@ -29,7 +29,7 @@ const K_BLOCK: usize = 256;
 /// Multiplications that are worth a thread.
 const MULTIPLICATIONS: usize = 1 << 17;
 
-/// Columns that [`pad_batch`] makes of `images` images, of which [`IMAGE_BLOCK`] are computed at a time.
+/// Columns that [`pad_batch`] makes of `images` images, of which so many are computed at a time.
 pub fn padded_batch(images: usize) -> usize {
     images.next_multiple_of(IMAGE_MULTIPLE).min(IMAGE_BLOCK)
 }

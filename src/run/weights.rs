@@ -1,5 +1,6 @@
 //! Weights in files: safetensors, with PyTorch's names and layouts and our configuration beside them.
 
+use crate::checksum::sha256;
 use crate::config::Config;
 use crate::{Error, Result, files};
 use candle_core::{Device, Tensor};
@@ -7,7 +8,6 @@ use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -71,8 +71,7 @@ pub fn seal(file: &mut [u8], digest: &[u8]) -> Option<String> {
         .windows(NO_DIGEST.len())
         .position(|part| part == digest)?;
     file[place..][..NO_DIGEST.len()].copy_from_slice(&NO_DIGEST);
-    let digest = Sha256::digest(&*file);
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = sha256(&[file]);
     file[place..][..NO_DIGEST.len()].copy_from_slice(digest.as_bytes());
     Some(digest)
 }

@@ -18,7 +18,7 @@ use hf_hub::progress::{DownloadEvent, ProgressEvent, ProgressHandler};
 use hf_hub::{HFClient, HFClientSync, HFError, HFRepositorySync, RepoTypeDataset};
 
 use super::published;
-use crate::data::checksum::sha256;
+use crate::checksum::sha256;
 use crate::data::dataset::{Dataset, Split};
 use crate::data::shape::ImageShape;
 use crate::data::source::Notice;

@@ -1,6 +1,6 @@
 //! What MNIST is, to the last bit.
 
-use crate::data::checksum::sha256;
+use crate::checksum::sha256;
 use crate::data::dataset::Dataset;
 use crate::data::idx;
 
