@@ -6,11 +6,10 @@
 
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use parquet::basic::Compression;
-use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int64Type};
 use parquet::file::properties::WriterProperties;
-use parquet::file::writer::SerializedFileWriter;
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
-use sha2::{Digest, Sha256};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::ops::Range;
@@ -19,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+use vae::data::checksum::sha256;
 use vae::data::idx::read_folder;
 use vae::data::{ImageShape, Split};
 
@@ -67,8 +67,7 @@ pub struct File {
 
 impl File {
     pub fn new(content: Vec<u8>) -> Self {
-        let digest = Sha256::digest(&content);
-        let etag = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let etag = sha256(&[&content]);
         Self { content, etag }
     }
 
@@ -100,25 +99,24 @@ fn parquet(split: &Split) -> Vec<u8> {
     let mut file =
         SerializedFileWriter::new(Vec::new(), columns.into(), properties.into()).unwrap();
     let mut rows = file.next_row_group().unwrap();
-    // A level says how much of `image.bytes` is there: 2 is all of it, 1 is `image` alone.
-    let mut column = rows.next_column().unwrap().unwrap();
-    let bytes = column.typed::<ByteArrayType>();
-    bytes
-        .write_batch(&pictures, Some(&vec![2; count]), None)
-        .unwrap();
-    column.close().unwrap();
-    let mut column = rows.next_column().unwrap().unwrap();
-    let path = column.typed::<ByteArrayType>();
-    path.write_batch(&[], Some(&vec![1; count]), None).unwrap();
-    column.close().unwrap();
-    let mut column = rows.next_column().unwrap().unwrap();
-    let label = column.typed::<Int64Type>();
-    label
-        .write_batch(&labels, Some(&vec![1; count]), None)
-        .unwrap();
-    column.close().unwrap();
+    write_column::<ByteArrayType>(&mut rows, &pictures, &vec![2; count]);
+    write_column::<ByteArrayType>(&mut rows, &[], &vec![1; count]);
+    write_column::<Int64Type>(&mut rows, &labels, &vec![1; count]);
     rows.close().unwrap();
     file.into_inner().unwrap()
+}
+
+/// A row's level says how much of a path of optional things is there. All of `image.bytes` is 2, of `image.path` only the
+/// first part is, and all of `label` is 1.
+fn write_column<T: DataType>(
+    rows: &mut SerializedRowGroupWriter<Vec<u8>>,
+    values: &[T::T],
+    levels: &[i16],
+) {
+    let mut column = rows.next_column().unwrap().unwrap();
+    let writer = column.typed::<T>();
+    writer.write_batch(values, Some(levels), None).unwrap();
+    column.close().unwrap();
 }
 
 fn png(pixels: &[u8]) -> Vec<u8> {
