@@ -1,67 +1,64 @@
 //! What the program does when the hub, the network or a cache is not as it should be.
 //!
-//! The scenarios with whole downloads need a stand-in for the hub: a folder with `serve.py`, which
-//! serves MNIST's Parquet files on the loopback interface, named by `VAE_TEST_HUB`. Without it
-//! they say that they are skipped. The others bring a small server of their own.
+//! The hub is a stand-in (`hub`) on the loopback interface. What it serves is small and made up where the download itself
+//! is looked at: it ends in an error, for the program takes nothing but MNIST. Scenarios that end well need MNIST's four
+//! files, in the folder that `VAE_TEST_MNIST` names; without it they say that they are skipped.
 
 #![cfg(all(unix, feature = "download"))]
 
 mod common;
+mod hub;
 
-use common::{TINY, given};
+use common::{Outcome, Place, given};
+use hub::{FILES, Fault, File, Hub};
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
-use std::thread;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
-
-use tempfile::TempDir;
 
 /// Nobody listens here.
 const NOBODY: &str = "http://127.0.0.1:9";
 
-/// A home folder of its own for each scenario, so that nothing is cached at first.
-struct Home(TempDir);
+/// A home of its own for each scenario, so that nothing is cached at first, from which the network is seen.
+struct Home(Place);
 
 impl Home {
     fn new() -> Self {
-        Self(TempDir::new().unwrap())
+        let place = Place::new();
+        fs::create_dir(place.path("home")).unwrap();
+        Self(place)
     }
 
     /// Our own cache.
     fn cache(&self) -> PathBuf {
         let caches = match cfg!(target_os = "macos") {
-            true => "Library/Caches",
-            false => "cache",
+            true => "home/Library/Caches",
+            false => "home",
         };
-        self.0.path().join(caches).join("vae/mnist")
+        self.0.path(caches).join("vae/mnist")
     }
 
     /// The hub client's cache.
     fn hub_cache(&self) -> PathBuf {
-        let hub = self.0.path().join("huggingface/hub");
-        hub.join("datasets--ylecun--mnist")
+        self.0.path("home/hub/datasets--ylecun--mnist")
+    }
+
+    /// The files that a later start could take for MNIST. The hub client leaves others as well, and never reads them:
+    /// its locks, and what had arrived when a connection broke.
+    fn kept(&self) -> Vec<String> {
+        let files = self.0.files("home").into_keys();
+        let is_kept = |file: &String| !file.ends_with(".lock") && !file.ends_with(".incomplete");
+        files.filter(is_kept).collect()
     }
 
     /// The command that needs MNIST and does as little as possible with it.
     fn train(&self, endpoint: &str, data: &str) -> Command {
-        let out = self.0.path().join("run");
-        let _ = fs::remove_dir_all(&out);
-        let config = self.0.path().join("tiny.json");
-        fs::write(&config, TINY).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vae"));
-        command
-            .args(["train", "--data", data, "--steps", "1", "--out"])
-            .arg(out)
-            .arg("--config")
-            .arg(config)
-            .env("HOME", self.0.path())
-            .env("XDG_CACHE_HOME", self.0.path().join("cache"))
-            .env("HF_HOME", self.0.path().join("huggingface"))
-            .env("HF_ENDPOINT", endpoint);
+        let _ = fs::remove_dir_all(self.0.path("run"));
+        let line = format!("train --config tiny.json --data {data} --steps 1 --out run");
+        let mut command = self.0.command(&line);
+        command.env("HF_ENDPOINT", endpoint);
         for name in [
             "HF_HUB_CACHE",
             "HUGGINGFACE_HUB_CACHE",
@@ -79,42 +76,64 @@ impl Home {
     }
 
     /// It works; what it had to say.
+    #[track_caller]
     fn succeeds(&self, endpoint: &str) -> String {
         succeeds(&mut self.train(endpoint, "mnist"))
     }
 
-    /// It fails, in the proper way; what it had to say.
+    /// It fails, in the proper way, and keeps nothing; what it had to say.
+    #[track_caller]
     fn fails(&self, endpoint: &str) -> String {
-        fails(self.train(endpoint, "mnist").arg("--quiet"), 1)
+        let said = fails(self.train(endpoint, "mnist").arg("--quiet"), 1);
+        assert_says(&said, format!("downloading MNIST from {endpoint}"));
+        assert_says(&said, "--data synthetic");
+        assert_eq!(self.kept(), [""; 0], "{said}");
+        said
+    }
+
+    /// Where it may choose, it warns, and takes the built-in digits; why.
+    #[track_caller]
+    fn falls_back(&self, endpoint: &str) -> String {
+        let said = succeeds(&mut self.train(endpoint, "auto"));
+        let mut lines = said.lines();
+        let warning = lines.rfind(|line| line.starts_with("warning: "));
+        let warning = warning.expect(&said).to_owned();
+        assert_says(&warning, format!("downloading MNIST from {endpoint}"));
+        assert_says(&self.0.text("run/config.json"), "synthetic");
+        assert_eq!(self.kept(), [""; 0], "{said}");
+        warning
     }
 }
 
-fn run(command: &mut Command) -> (Output, String) {
-    let output = command.output().unwrap();
-    let said = String::from_utf8(output.stderr.clone()).unwrap();
+#[track_caller]
+fn run(command: &mut Command) -> Outcome {
+    let begun = Instant::now();
+    let outcome = Outcome::new(command.output().unwrap(), begun.elapsed());
     for ugly in ["panicked", "backtrace", "Traceback"] {
-        assert!(!said.contains(ugly), "{said}");
+        assert!(!outcome.stderr.contains(ugly), "{outcome:?}");
     }
-    (output, said)
+    outcome
 }
 
+#[track_caller]
 fn succeeds(command: &mut Command) -> String {
-    let (output, said) = run(command);
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    said
+    let outcome = run(command);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    outcome.stderr
 }
 
+#[track_caller]
 fn fails(command: &mut Command, code: i32) -> String {
-    let (output, said) = run(command);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    let errors = said.lines().filter(|line| line.starts_with("error: "));
-    assert_eq!(errors.count(), 1, "{said}");
-    assert!(
-        said.lines().any(|line| line.starts_with("hint: ")),
-        "{said}"
-    );
-    assert!(output.stdout.is_empty(), "a result was announced: {said}");
-    said
+    let outcome = run(command);
+    assert_eq!(outcome.code, Some(code), "{outcome:?}");
+    // A result that is announced would be on stdout.
+    assert_eq!(outcome.stdout, "", "{outcome:?}");
+    for start in ["error: ", "hint: "] {
+        let lines = outcome.stderr.lines();
+        let count = lines.filter(|line| line.starts_with(start)).count();
+        assert_eq!(count, 1, "{start} in {outcome:?}");
+    }
+    outcome.stderr
 }
 
 #[track_caller]
@@ -131,87 +150,30 @@ fn damage(file: &Path) {
     fs::write(file, content).unwrap();
 }
 
-// ---------------------------------------------------------------- with a small server of our own
-
-/// What the small server answers.
-#[derive(Clone, Copy)]
-enum Answer {
-    /// This status, without content.
-    Status(&'static str),
-    /// A thousand zeros instead of a file, under this ETag.
-    Zeros(&'static str),
-    /// A HEAD request is answered as if all were well, and the GET request is not.
-    HeadOnly,
-    /// Nothing, ever.
-    Silence,
+/// Some hundred bright rectangles, as the hub would have them.
+fn made_up() -> [File; 2] {
+    hub::files(&Place::new().path("data"))
 }
 
-/// A server that gives the same answer to every request for as long as the test runs.
-fn serve(answer: Answer) -> String {
-    serve_with(move |stream, request| {
-        let head = |status: &str, etag: &str, length: usize| {
-            format!(
-                "HTTP/1.1 {status}\r\nETag: \"{etag}\"\r\nX-Repo-Commit: {}\r\n\
-                 Content-Length: {length}\r\nConnection: close\r\n\r\n",
-                "1".repeat(40)
-            )
-        };
-        let is_head = request.starts_with("HEAD");
-        let (head, body) = match answer {
-            Answer::Status(status) => (head(status, "x", 0), vec![]),
-            Answer::Zeros(etag) => (head("200 OK", etag, 1000), vec![0; 1000]),
-            Answer::HeadOnly if is_head => (head("200 OK", &"a".repeat(64), 1000), vec![0; 1000]),
-            Answer::HeadOnly => (head("404 Not Found", "x", 5), b"gone\n".to_vec()),
-            Answer::Silence => return thread::sleep(Duration::from_secs(600)),
-        };
-        let _ = stream.write_all(head.as_bytes());
-        if !is_head {
-            let _ = stream.write_all(&body);
-        }
-    })
+/// MNIST as the hub would have it, if its four files are there.
+fn mnist() -> Option<&'static [File; 2]> {
+    static MNIST: OnceLock<[File; 2]> = OnceLock::new();
+    let folder = given("VAE_TEST_MNIST", "MNIST's four files")?;
+    Some(MNIST.get_or_init(|| hub::files(&folder)))
 }
 
-fn serve_with(answer: impl Fn(&mut TcpStream, &str) + Send + Sync + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let answer = Arc::new(answer);
-    thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let answer = Arc::clone(&answer);
-            thread::spawn(move || {
-                let mut request = Vec::new();
-                let mut byte = [0];
-                while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-                    request.push(byte[0]);
-                }
-                answer(&mut stream, &String::from_utf8_lossy(&request));
-            });
-        }
-    });
-    endpoint
-}
+// ------------------------------------------------------------------------------------ without a hub
 
 #[test]
 fn without_a_network_it_fails_soon_and_says_why() {
-    let home = Home::new();
-    let started = Instant::now();
-    let said = home.fails(NOBODY);
-    assert!(started.elapsed() < Duration::from_secs(10));
-    assert_says(&said, format!("downloading MNIST from {NOBODY}"));
-    assert_says(&said, "refused");
-    assert_says(&said, "--data synthetic");
+    let begun = Instant::now();
+    assert_says(&Home::new().fails(NOBODY), "refused");
+    assert!(begun.elapsed() < Duration::from_secs(10));
 }
 
 #[test]
 fn without_a_network_auto_warns_and_records_the_built_in_digits() {
-    let home = Home::new();
-    let said = succeeds(&mut home.train(NOBODY, "auto"));
-    let warning = said.lines().find(|line| line.starts_with("warning: "));
-    let warning = warning.expect(&said);
-    assert_says(warning, "MNIST");
-    assert_says(warning, "refused");
-    let config = fs::read_to_string(home.0.path().join("run/config.json")).unwrap();
-    assert_says(&config, "synthetic");
+    assert_says(&Home::new().falls_back(NOBODY), "refused");
 }
 
 #[test]
@@ -223,98 +185,144 @@ fn an_address_that_is_none_is_wrong_usage() {
 #[test]
 fn offline_means_offline() {
     let home = Home::new();
-    let endpoint = serve_with(|_, _| panic!("asked although offline"));
-    let said = fails(home.train(&endpoint, "mnist").env("HF_HUB_OFFLINE", "1"), 1);
+    let hub = Hub::start(&made_up(), Fault::None);
+    let mut command = home.train(&hub.endpoint, "mnist");
+    let said = fails(command.env("HF_HUB_OFFLINE", "1"), 1);
     assert_says(&said, "HF_HUB_OFFLINE");
+    assert_eq!(hub.requests(), 0);
+}
+
+// ----------------------------------------------------------------------------- with made-up pictures
+
+/// With a hub at fault, an error that says why, and nothing kept. Where it may choose, the built-in digits.
+#[track_caller]
+fn fails_or_falls_back(fault: Fault, why: &str) {
+    let hub = Hub::start(&made_up(), fault);
+    let home = Home::new();
+    assert_says(&home.fails(&hub.endpoint), why);
+    assert_says(&home.falls_back(&hub.endpoint), why);
+}
+
+#[test]
+fn what_is_not_mnist_is_downloaded_twice_and_never_kept() {
+    let home = Home::new();
+    let hub = Hub::start(&made_up(), Fault::None);
+    let said = fails(&mut home.train(&hub.endpoint, "mnist"), 1);
+    let announced = format!("downloading MNIST from {} (about 16 MB)", hub.endpoint);
+    assert_eq!(said.matches(&announced).count(), 2, "{said}");
+    assert_eq!(hub.downloads(), [FILES, FILES].concat());
+    // Only what has been decoded can be told from MNIST.
+    assert_says(&said, "damaged: train-images-idx3-ubyte is not MNIST's");
+    assert_eq!(home.kept(), [""; 0]);
+    assert_says(&home.falls_back(&hub.endpoint), "is not MNIST's");
+}
+
+#[test]
+fn a_connection_that_breaks_is_an_error() {
+    fails_or_falls_back(Fault::Truncated, "the connection broke");
+}
+
+#[test]
+fn a_file_without_the_checksum_of_the_hub_is_an_error() {
+    let why = "damaged: mnist/test/0000.parquet does not have the checksum the hub gave";
+    fails_or_falls_back(Fault::Garbage, why);
 }
 
 #[test]
 fn a_server_in_trouble_is_quoted() {
-    for status in ["500 Internal Server Error", "503 Service Unavailable"] {
-        let home = Home::new();
-        assert_says(&home.fails(&serve(Answer::Status(status))), status);
-        assert!(!home.cache().exists());
-    }
+    let status = "500 Internal Server Error";
+    fails_or_falls_back(Fault::Status(status), &format!("it answers {status}"));
 }
 
 #[test]
 fn a_server_without_the_file_is_told_from_one_in_trouble() {
-    let home = Home::new();
-    let said = home.fails(&serve(Answer::Status("404 Not Found")));
-    assert_says(&said, "mnist/test/0000.parquet");
+    let why = "it has no file mnist/test/0000.parquet";
+    fails_or_falls_back(Fault::Status("404 Not Found"), why);
 }
 
 #[test]
-fn what_is_not_mnist_is_never_kept() {
-    const SUM: &str = "f09d522913b1ee5b01880e550c21621872a34e7c36200cd710c10b2a4d3c69bc";
-    for answer in [
-        Answer::Zeros(SUM),
-        Answer::Zeros("not-a-checksum"),
-        Answer::HeadOnly,
+fn rarer_faults_are_errors_as_well() {
+    for (fault, why) in [
+        (
+            Fault::Status("503 Service Unavailable"),
+            "503 Service Unavailable",
+        ),
+        (Fault::NamelessGarbage, "damaged: Parquet error"),
+        (Fault::Gone, "damaged"),
     ] {
-        let home = Home::new();
-        assert_says(&home.fails(&serve(answer)), "damaged");
-        assert!(!home.cache().exists());
-        assert!(!home.hub_cache().exists());
+        let hub = Hub::start(&made_up(), fault);
+        assert_says(&Home::new().fails(&hub.endpoint), why);
     }
 }
 
 #[test]
 fn a_silent_server_is_given_up() {
     let home = Home::new();
-    let endpoint = serve(Answer::Silence);
-    let mut command = home.train(&endpoint, "mnist");
+    let hub = Hub::start(&made_up(), Fault::Silent);
+    let mut command = home.train(&hub.endpoint, "mnist");
     let said = fails(command.env("HF_HUB_DOWNLOAD_TIMEOUT", "2"), 1);
     assert_says(&said, "no answer for 2 seconds");
+    assert_eq!(home.kept(), [""; 0]);
 }
 
-// ------------------------------------------------------------------- with the stand-in for the hub
-
-/// The stand-in for the hub, stopped when dropped.
-struct Hub {
-    server: Child,
-    endpoint: String,
+/// For longer than it may be silent, and with word of how far it is.
+#[test]
+fn a_slow_server_is_waited_for() {
+    let home = Home::new();
+    let hub = Hub::start(&made_up(), Fault::Slow);
+    let mut child = home
+        .train(&hub.endpoint, "mnist")
+        .env("HF_HUB_DOWNLOAD_TIMEOUT", "2")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let report = "MB of mnist/test/0000.parquet have arrived";
+    assert!(lines.any(|line| line.unwrap().contains(report)));
+    hub.hurry();
+    let rest: Vec<String> = lines.map(|line| line.unwrap()).collect();
+    assert_says(&rest.join("\n"), "is not MNIST's");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 
-impl Hub {
-    fn start(folder: &Path, fault: &str) -> Self {
-        let mut server = Command::new("python3")
-            .arg(folder.join("serve.py"))
-            .args(["--fault", fault])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut endpoint = String::new();
-        BufReader::new(server.stdout.take().unwrap())
-            .read_line(&mut endpoint)
-            .unwrap();
-        let endpoint = endpoint.trim().to_owned();
-        Self { server, endpoint }
-    }
+/// A picture that cannot be decoded makes candle-datasets panic; that must not show.
+#[test]
+fn a_spoilt_picture_is_an_error_like_any_other() {
+    let spoil = |content: &mut [u8]| {
+        let picture = content.windows(4).position(|bytes| bytes == b"IDAT");
+        content[picture.unwrap() + 10] ^= 0x55;
+    };
+    let files = made_up().map(|file| file.spoilt(spoil));
+    let said = Home::new().fails(&Hub::start(&files, Fault::None).endpoint);
+    assert_says(&said, "damaged: it cannot be decoded");
 }
 
-impl Drop for Hub {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
+/// A spoilt page makes candle-datasets read it again and again, for ever.
+#[test]
+#[ignore = "takes two minutes"]
+fn a_spoilt_page_is_an_error_like_any_other() {
+    let spoil = |content: &mut [u8]| {
+        let middle = content.len() / 3;
+        content[middle..middle + 1000].fill(0x55);
+    };
+    let files = made_up().map(|file| file.spoilt(spoil));
+    let said = Home::new().fails(&Hub::start(&files, Fault::None).endpoint);
+    assert_says(&said, "damaged: it cannot be decoded");
 }
 
-/// The folder of the stand-in, if there is one.
-fn hub_folder() -> Option<PathBuf> {
-    given("VAE_TEST_HUB", "serve.py")
-}
+// --------------------------------------------------------------------------------------- with MNIST
 
 /// With a hub at fault, an error that says why; with a healthy one thereafter, MNIST; from then on,
 /// no hub at all is needed.
-fn recovers_from(fault: &str, why: &str) {
-    let Some(folder) = hub_folder() else { return };
+#[track_caller]
+fn recovers_from(fault: Fault, why: &str) {
+    let Some(files) = mnist() else { return };
     let home = Home::new();
-    let said = home.fails(&Hub::start(&folder, fault).endpoint);
-    assert_says(&said, why);
-    assert!(!home.cache().exists());
-    let said = home.succeeds(&Hub::start(&folder, "none").endpoint);
-    assert_says(&said, "downloading MNIST from http://127.0.0.1");
+    assert_says(&home.fails(&Hub::start(files, fault).endpoint), why);
+    let hub = Hub::start(files, Fault::None);
+    let said = home.succeeds(&hub.endpoint);
+    assert_says(&said, format!("downloading MNIST from {}", hub.endpoint));
+    assert_eq!(hub.downloads(), FILES);
     assert!(!said.contains("warning"), "{said}");
     let said = home.succeeds(NOBODY);
     assert!(!said.contains("downloading"), "{said}");
@@ -322,37 +330,30 @@ fn recovers_from(fault: &str, why: &str) {
 
 #[test]
 fn a_hub_that_breaks_off_does_no_lasting_harm() {
-    recovers_from("truncate", "the connection broke");
+    recovers_from(Fault::Truncated, "the connection broke");
 }
 
 #[test]
 fn a_hub_that_sends_garbage_does_no_lasting_harm() {
-    recovers_from("garbage", "damaged");
+    recovers_from(Fault::Garbage, "damaged");
 }
 
 #[test]
 fn a_hub_in_trouble_does_no_lasting_harm() {
-    recovers_from("500", "500 Internal Server Error");
+    let status = "500 Internal Server Error";
+    recovers_from(Fault::Status(status), status);
 }
 
 #[test]
 fn a_hub_without_the_file_does_no_lasting_harm() {
-    recovers_from("404", "no file");
-}
-
-#[test]
-#[ignore = "takes five minutes"]
-fn a_slow_hub_is_waited_for() {
-    let Some(folder) = hub_folder() else { return };
-    let said = Home::new().succeeds(&Hub::start(&folder, "slow").endpoint);
-    assert_says(&said, "MB of mnist/train/0000.parquet have arrived");
+    recovers_from(Fault::Status("404 Not Found"), "no file");
 }
 
 #[test]
 fn a_damaged_cache_is_replaced() {
-    let Some(folder) = hub_folder() else { return };
+    let Some(files) = mnist() else { return };
     let home = Home::new();
-    home.succeeds(&Hub::start(&folder, "none").endpoint);
+    home.succeeds(&Hub::start(files, Fault::None).endpoint);
     let file = home.cache().join("train-images-idx3-ubyte");
     let good = fs::read(&file).unwrap();
     let truncate = |file: &Path| fs::write(file, &good[..1000]).unwrap();
@@ -370,8 +371,8 @@ fn a_damaged_cache_is_replaced() {
 
 #[test]
 fn a_damaged_copy_of_the_hub_client_is_replaced() {
-    let Some(folder) = hub_folder() else { return };
-    let hub = Hub::start(&folder, "none");
+    let Some(files) = mnist() else { return };
+    let hub = Hub::start(files, Fault::None);
     let home = Home::new();
     home.succeeds(&hub.endpoint);
     let blobs = || -> Vec<PathBuf> {
@@ -398,62 +399,23 @@ fn a_damaged_copy_of_the_hub_client_is_replaced() {
 
 #[test]
 fn a_cache_that_cannot_be_written_is_done_without() {
-    let Some(folder) = hub_folder() else { return };
-    let hub = Hub::start(&folder, "none");
+    let Some(files) = mnist() else { return };
     let home = Home::new();
     // A file where the folder should be.
     fs::create_dir_all(home.cache().parent().unwrap()).unwrap();
     fs::write(home.cache(), "in the way").unwrap();
-    let said = home.succeeds(&hub.endpoint);
+    let said = home.succeeds(&Hub::start(files, Fault::None).endpoint);
     assert_says(&said, "warning: ");
     assert_says(&said, home.cache());
 }
 
-/// A hub with its two files spoilt, under names that give no checksums.
-fn serve_spoilt(folder: PathBuf, spoil: fn(&mut [u8])) -> String {
-    serve_with(move |stream, request| {
-        let split = match request.contains("/test/") {
-            true => "test",
-            false => "train",
-        };
-        let mut content = fs::read(folder.join(format!("mnist/{split}/0000.parquet"))).unwrap();
-        spoil(&mut content);
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nETag: \"spoilt-{split}\"\r\nX-Repo-Commit: {}\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n",
-            "1".repeat(40),
-            content.len()
-        );
-        let _ = stream.write_all(head.as_bytes());
-        if request.starts_with("GET") {
-            let _ = stream.write_all(&content);
-        }
-    })
-}
-
-/// A picture that cannot be decoded makes candle-datasets panic; that must not show.
+/// The hub's own files, where there are copies of them: written by another program, in another way.
 #[test]
-fn a_spoilt_picture_is_an_error_like_any_other() {
-    let Some(folder) = hub_folder() else { return };
-    let home = Home::new();
-    let endpoint = serve_spoilt(folder, |content| {
-        let picture = content.windows(4).position(|bytes| bytes == b"IDAT");
-        content[picture.unwrap() + 20] ^= 0x55;
-    });
-    assert_says(&home.fails(&endpoint), "damaged: it cannot be decoded");
-    assert!(!home.hub_cache().exists());
-}
-
-/// A spoilt page makes candle-datasets read it again and again, for ever.
-#[test]
-#[ignore = "takes two minutes"]
-fn a_spoilt_page_is_an_error_like_any_other() {
-    let Some(folder) = hub_folder() else { return };
-    let home = Home::new();
-    let endpoint = serve_spoilt(folder, |content| {
-        let middle = content.len() / 3;
-        content[middle..middle + 5000].fill(0x55);
-    });
-    assert_says(&home.fails(&endpoint), "damaged: it cannot be decoded");
-    assert!(!home.hub_cache().exists());
+fn the_files_of_the_hub_itself_are_mnist() {
+    let Some(folder) = given("VAE_TEST_HUB", "mnist/{train,test}/0000.parquet") else {
+        return;
+    };
+    let files = FILES.map(|file| File::new(fs::read(folder.join(file)).unwrap()));
+    let said = Home::new().succeeds(&Hub::start(&files, Fault::None).endpoint);
+    assert!(!said.contains("warning"), "{said}");
 }
