@@ -14,7 +14,7 @@
 //! | [`data`] | data sets with their shape as a value; where they come from; batches | files |
 //! | [`nn`] | what candle differentiates: layers, a sequence as one operation, Adam | kernels, candle |
 //! | [`kernels`] | arithmetic on slices: products, convolutions, Winograd, activations | slices, threads |
-//! | ground | [`Error`], [`files`], `checksum`, [`rng`], `parallel` | |
+//! | ground | [`Error`], [`files`], [`checksum`], [`rng`], `parallel` | |
 //!
 //! One batch's way, from its file to a line and a picture:
 //!
@@ -35,7 +35,7 @@
 #![warn(missing_docs)]
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
-mod checksum;
+pub mod checksum;
 pub mod cli;
 pub mod config;
 pub mod data;

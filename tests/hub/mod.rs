@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
-use vae::data::checksum::sha256;
+use vae::checksum::sha256;
 use vae::data::idx::read_folder;
 use vae::data::{ImageShape, Split};
 
