@@ -2,7 +2,7 @@
 //!
 //! A kernel knows slices of numbers and the threads of `crate::parallel`, and neither tensors nor layers, so that it
 //! can be tested and timed as a plain function. Grids of pixels have their channels last: (images, rows, columns,
-//! channels). The one file with `unsafe` code is [`matmul`].
+//! channels). The one file that passes over the compiler's checks of memory is [`matmul`].
 //!
 //! | to read first | then |
 //! | --- | --- |
