@@ -77,8 +77,14 @@ def build(config):
                 return [nn.ReLU(inplace=True)]
             case "sigmoid":
                 return [nn.Sigmoid()]
-            case _:
+            case "tanh":
+                return [nn.Tanh()]
+            case "elu":
+                return [nn.ELU(inplace=True)]
+            case None | "none":
                 return []
+            case other:
+                raise ValueError(f"unknown activation {other}")
 
     class Crop(nn.Module):
         def __init__(self, before, size):

@@ -18,7 +18,7 @@ pub enum Purpose {
     Shuffle = 2,
     /// The posterior samples of a training step.
     Posterior = 3,
-    /// The dropout masks of a training step; the step counts steps times layers.
+    /// The dropout masks of a training step; the step is `step << 16 | sequence << 8 | stage`.
     Dropout = 4,
     /// The posterior samples of an evaluation; the step is the number of the test batch.
     Evaluation = 5,

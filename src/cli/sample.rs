@@ -97,9 +97,7 @@ fn write_directory(path: &Path, pictures: &[f32], shape: ImageShape) -> Result<(
     for (number, picture) in pictures.chunks_exact(shape.values()).enumerate() {
         let png = grid::single_png(picture, shape)?;
         let file = path.join(format!("{number:06}.png"));
-        std::fs::write(&file, png).map_err(|error| {
-            Error::failed(file.display(), format!("cannot be written: {error}"))
-        })?;
+        files::write_atomically(&file, &png)?;
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
-//! What each number may be.
+//! What each number may be, but those of layers, which are checked as a model is planned.
 
 use super::hyperparameters::Config;
 use crate::{Error, Result};
 
 impl Config {
-    /// Checks every number for its range. Whether the layers fit each other shows when a model is planned.
+    /// Checks every number for its range, but those of layers: `model::architecture` checks those as it plans.
     ///
     /// # Errors
     ///

@@ -9,7 +9,7 @@ const KEPT: usize = 64;
 
 /// Buffers that are waiting to be used again.
 ///
-/// A fresh allocation of megabytes costs the kernel's zeroing of each page, at every step anew; that is
+/// A fresh allocation of megabytes costs the system's zeroing of each page, at every step anew; that is
 /// more than many a layer's arithmetic.
 #[derive(Debug, Clone, Default)]
 pub struct Buffers(Arc<Mutex<VecDeque<Vec<f32>>>>);

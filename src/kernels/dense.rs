@@ -18,7 +18,8 @@ const IMAGE_BLOCK: usize = 64;
 /// On the way to the outputs there are zeros beyond the images up to a multiple of this, for the product not to copy them
 /// first.
 const IMAGE_MULTIPLE: usize = 16;
-/// Outputs of an image that a thread computes at a time, at most: what they are made of is read anew each time.
+/// So many outputs of an image a thread may always compute at a time, and more where they are cheap
+/// ([`MULTIPLICATIONS`]): what they are made of is read anew for each block.
 const M_BLOCK: usize = 72;
 /// Outputs that the innermost loop of a product handles.
 const MR: usize = 6;
