@@ -109,6 +109,33 @@ fn the_config_in_a_run_is_complete_and_makes_the_same_run_again() {
 }
 
 #[test]
+fn a_config_of_a_run_takes_the_data_of_that_run_or_those_that_are_named() {
+    let place = Place::new();
+    place.ok("train --config tiny.json --out run");
+    let mut images = place.read("data/train-images-idx3-ubyte");
+    *images.last_mut().unwrap() ^= 1;
+    place.write("data/train-images-idx3-ubyte", images);
+
+    let line = "train --config run/config.json --out again";
+    place.refused(
+        line,
+        2,
+        "error: data: the run was trained on IDX files (SHA-256 ",
+    );
+    place.refused(
+        line,
+        2,
+        "hint: to train on these all the same, name them: --data ",
+    );
+    place.ok(&format!("{line} --data data"));
+    let sums = ["run", "again"].map(|run| {
+        let config = place.json(&format!("{run}/config.json"));
+        config["provenance"]["dataset_sha256"].clone()
+    });
+    assert_ne!(sums[0], sums[1]);
+}
+
+#[test]
 fn flags_come_before_the_config_file_and_that_before_the_defaults() {
     let place = Place::new();
     place.ok("train --config tiny.json --out run --steps 12 --beta 2 --seed 3 --save-every 6");

@@ -40,7 +40,7 @@ fn on_a_small_disk(place: &Place, script: &str) -> bool {
         command.output()
     };
     if !unshare(mount).is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: no file system can be mounted here");
+        common::skip("no file system can be mounted here");
         return false;
     }
     let output = unshare(&format!(

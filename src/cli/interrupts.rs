@@ -1,52 +1,86 @@
 //! Signals that end a training early.
 
 use crate::{Error, Result};
+#[cfg(unix)]
+use signal_hook::consts::SIGHUP;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+use signal_hook::low_level::emulate_default_handler;
+use std::ffi::c_int;
+use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// The exit codes of a run that a signal ended.
-const INTERRUPTED: u8 = 128 + SIGINT as u8;
-const TERMINATED: u8 = 128 + SIGTERM as u8;
+/// What a process that a signal ends gives its shell, less the signal's number.
+const ENDED_BY: u8 = 128;
 
-/// The signals that end a run early: what was done is saved first.
+/// The signals that end a training: what was done is saved first.
 pub(super) struct Interrupts {
-    interrupt: Arc<AtomicBool>,
-    terminate: Arc<AtomicBool>,
+    /// The last one that was raised, or 0.
+    raised: Arc<AtomicUsize>,
 }
 
 impl Interrupts {
+    /// From now on a first signal is only noted. A second one ends the process at once, unless it is the
+    /// hang-up of a terminal: a closed one may send it twice, itself and through its shell, and neither is
+    /// somebody who lost patience.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses.
     pub(super) fn listen() -> Result<Self> {
-        let listen = || -> std::io::Result<Self> {
-            let interrupts = Self {
-                interrupt: Arc::default(),
-                terminate: Arc::default(),
-            };
-            let any = Arc::new(AtomicBool::new(false));
-            let signals = [
-                (SIGINT, INTERRUPTED, &interrupts.interrupt),
-                (SIGTERM, TERMINATED, &interrupts.terminate),
-            ];
-            for (signal, code, raised) in signals {
-                // In this order the second signal, not the first, leaves at once.
-                flag::register_conditional_shutdown(signal, code.into(), any.clone())?;
-                flag::register(signal, any.clone())?;
-                flag::register(signal, raised.clone())?;
-            }
-            Ok(interrupts)
-        };
-        listen().map_err(|error| Error::failed("signal handler", error))
+        let raised = Arc::default();
+        register(&raised).map_err(|error| Error::failed("signal handler", error))?;
+        Ok(Self { raised })
     }
 
-    /// The exit code of the signal that was raised, if one was.
-    pub(super) fn raised(&self) -> Option<u8> {
-        if self.interrupt.load(Ordering::Relaxed) {
-            Some(INTERRUPTED)
-        } else if self.terminate.load(Ordering::Relaxed) {
-            Some(TERMINATED)
-        } else {
-            None
+    /// Whether there was a signal.
+    pub(super) fn raised(&self) -> bool {
+        self.signal() != 0
+    }
+
+    /// Ends the process by the signal that was raised, so that a shell which runs it in a loop ends the loop; the
+    /// exit code for the one process that no signal ends, the first of a container.
+    pub(super) fn end_by_signal(&self) -> ExitCode {
+        let signal = self.signal();
+        if std::process::id() != 1 {
+            // It returns if it does not know the signal.
+            let _ = emulate_default_handler(signal);
+        }
+        ExitCode::from(ENDED_BY + signal as u8)
+    }
+
+    fn signal(&self) -> c_int {
+        self.raised.load(Ordering::Relaxed) as c_int
+    }
+}
+
+fn register(raised: &Arc<AtomicUsize>) -> std::io::Result<()> {
+    let note = |signal| flag::register_usize(signal, raised.clone(), signal as usize);
+    let impatient = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        if is_ignored(signal) != Some(true) {
+            // In this order the second signal, not the first, ends the process.
+            flag::register_conditional_default(signal, impatient.clone())?;
+            flag::register(signal, impatient.clone())?;
+            note(signal)?;
         }
     }
+    // Where it cannot be told, this may be a process that is to outlive its terminal.
+    #[cfg(unix)]
+    if is_ignored(SIGHUP) == Some(false) {
+        note(SIGHUP)?;
+    }
+    Ok(())
+}
+
+/// Whether who started this process had it ignore a signal, as `nohup` does with hang-ups; `None` where the system
+/// does not tell.
+fn is_ignored(signal: c_int) -> Option<bool> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))?;
+    let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+    Some(mask >> (signal - 1) & 1 == 1)
 }

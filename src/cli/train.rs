@@ -4,7 +4,7 @@ use super::console::{Console, duration};
 use super::interrupts::Interrupts;
 use super::recorder::Recorder;
 use crate::config::{Config, Provenance};
-use crate::data::{self, Dataset, Source, mnist};
+use crate::data::{self, Dataset, Source};
 use crate::model::Vae;
 use crate::model::architecture::Architecture;
 use crate::run::{self, MetricsLog, RUNS, Recorded, RunDir, State};
@@ -92,8 +92,15 @@ impl Train {
             Some(out) => RunDir::refuse_occupied(out)?,
             None => files::check_folder(Path::new(RUNS))?,
         }
+        // Data that are asked for may be others than those of the run that the file is from.
+        let trained_on = config.provenance.take().filter(|_| self.data.is_none());
         let dataset = load(&mut config, console)?;
+        refuse_other_data(trained_on.as_ref(), &config).map_err(|error| {
+            error.hint("to train on these all the same, name them: --data SOURCE")
+        })?;
         let trainer = Trainer::new(&config, &dataset, Vae::new(&config, device)?)?;
+        // Until here nothing was written; from here on a signal leaves a run that can go on.
+        let interrupts = Interrupts::listen()?;
         let run = match &self.out {
             Some(out) => RunDir::create(out)?,
             None => RunDir::create_fresh(source_name(&config.data))?,
@@ -101,7 +108,7 @@ impl Train {
         // First of all: a directory with anything else in it could be neither resumed nor begun again.
         run.write_config(&config)?;
         let log = MetricsLog::open(&run, Recorded::default())?;
-        train(trainer, &config, &dataset, &run, log, console)
+        train(trainer, &config, &dataset, &run, log, &interrupts, console)
     }
 
     fn resume(self, dir: &Path, console: &Console, device: &Device) -> Result<ExitCode> {
@@ -119,8 +126,7 @@ impl Train {
             true => "other data make another run: start a new one",
             false => "config.json, which says where its data are, is missing: give --data",
         };
-        refuse_other_data(trained_on.as_ref(), config.provenance.as_ref())
-            .map_err(|error| error.hint(hint))?;
+        refuse_other_data(trained_on.as_ref(), &config).map_err(|error| error.hint(hint))?;
         let vae = match &mut state.checkpoint {
             Some(checkpoint) => checkpoint.take_model(device)?,
             None => Vae::new(&config, device)?,
@@ -130,6 +136,7 @@ impl Train {
         if let Some(checkpoint) = state.checkpoint {
             checkpoint.restore(&mut trainer)?;
         }
+        let interrupts = Interrupts::listen()?;
         // Last of all: what is refused has changed nothing.
         run.claim()?;
         if begins {
@@ -140,7 +147,7 @@ impl Train {
         }
         let log = MetricsLog::open(&run, state.recorded)?;
         run.write_config(&config)?;
-        train(trainer, &config, &dataset, &run, log, console)
+        train(trainer, &config, &dataset, &run, log, &interrupts, console)
     }
 
     /// The configuration with the flags that were given in place of its values.
@@ -201,15 +208,7 @@ fn load(config: &mut Config, console: &Console) -> Result<Dataset> {
         Source::Folder(folder) => Source::Folder(folder.canonicalize().unwrap_or(folder)),
         source => source,
     };
-    config.provenance = Some(Provenance {
-        version: env!("CARGO_PKG_VERSION").into(),
-        // Where a folder lies is in `data`; here it would leave a trace in the weights' file.
-        dataset: match config.data {
-            Source::Folder(_) if dataset.name != mnist::NAME => "IDX files".into(),
-            _ => dataset.name.clone(),
-        },
-        dataset_sha256: dataset.digest(),
-    });
+    config.provenance = Some(Provenance::of(&dataset, &config.data));
     Ok(dataset)
 }
 
@@ -222,15 +221,10 @@ fn source_name(source: &Source) -> &'static str {
     }
 }
 
-fn refuse_other_data(then: Option<&Provenance>, now: Option<&Provenance>) -> Result<()> {
-    match (then, now) {
-        (Some(then), Some(now)) if then.dataset_sha256 != now.dataset_sha256 => {
-            let why = format!(
-                "the run was trained on {} (SHA-256 {:.8}), not on {} ({:.8})",
-                then.dataset, then.dataset_sha256, now.dataset, now.dataset_sha256
-            );
-            Err(Error::input("--data", why))
-        }
+/// Checks that the data which were loaded are those of the run so far, if there is one.
+fn refuse_other_data(trained_on: Option<&Provenance>, config: &Config) -> Result<()> {
+    match (trained_on, &config.provenance) {
+        (Some(then), Some(now)) => then.refuse_other_data(now),
         _ => Ok(()),
     }
 }
@@ -241,26 +235,24 @@ fn train(
     dataset: &Dataset,
     run: &RunDir,
     log: MetricsLog,
+    interrupts: &Interrupts,
     console: &Console,
 ) -> Result<ExitCode> {
-    let interrupts = Interrupts::listen()?;
     let begun = Instant::now();
     let mut recorder = Recorder::new(&trainer, config, &dataset.test, run, log, console)?;
     let outcome = trainer.run(
-        || interrupts.raised().is_some(),
+        || interrupts.raised(),
         |trainer, event| recorder.record(trainer, event),
     );
     recorder.bar.finish_and_clear();
     outcome?;
     console.result(run.path())?;
-    if let Some(code) = interrupts.raised()
-        && trainer.progress.step < config.steps
-    {
+    if trainer.progress.step < config.steps {
         let (step, dir) = (trainer.progress.step, run.path().display());
         console.say(format_args!(
             "stopped and saved after step {step}; go on with: vae train --resume {dir}"
         ));
-        return Ok(ExitCode::from(code));
+        return Ok(interrupts.end_by_signal());
     }
     let time = duration(begun.elapsed());
     let model = match run.path().parent() == Some(Path::new(RUNS)) {

@@ -4,6 +4,7 @@
 //! `configs/mnist.json`. The names are the same in files, flags and metrics.
 
 use super::layers::{ConvConfig, DenseConfig, LayerConfig, PaddingConfig};
+use super::provenance::Provenance;
 use crate::data::{ImageShape, Source};
 use crate::kernels::activation::Activation;
 use serde::{Deserialize, Serialize};
@@ -49,21 +50,10 @@ pub struct Config {
     pub encoder: Vec<LayerConfig>,
     /// The layers from a latent vector to an image.
     pub decoder: Vec<LayerConfig>,
-    /// What a run was made from and by. Written by `vae train`; what is given to it is not read.
+    /// What a run was made from and by. Written by `vae train`. Where a configuration
+    /// has one, other data are refused, unless they are asked for by `--data`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,
-}
-
-/// Where a run comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Provenance {
-    /// The version of the program.
-    pub version: String,
-    /// The data set, for people.
-    pub dataset: String,
-    /// The SHA-256 sum of the data set's four raw IDX files, one after the other.
-    pub dataset_sha256: String,
 }
 
 /// How the learning rate changes after the warm-up.

@@ -3,7 +3,9 @@
 pub mod hyperparameters;
 pub mod layers;
 mod parse;
+pub mod provenance;
 mod ranges;
 
-pub use hyperparameters::{Config, DEFAULT_JSON, Provenance, Schedule};
+pub use hyperparameters::{Config, DEFAULT_JSON, Schedule};
 pub use layers::{ConvConfig, DenseConfig, LayerConfig, PaddingConfig};
+pub use provenance::Provenance;

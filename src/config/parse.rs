@@ -39,9 +39,11 @@ fn nearest_name(message: &str) -> Option<&str> {
     let mut names = message.split('`').skip(1).step_by(2);
     let unknown = names.next()?;
     let distance = |name: &&str| strsim::damerau_levenshtein(unknown, name);
+    // Farther away it is another word, not a mistyped one.
+    let mistyped = unknown.chars().count().div_ceil(3);
     names
         .min_by_key(distance)
-        .filter(|name| distance(name) <= 3)
+        .filter(|name| distance(name) <= mistyped)
 }
 
 #[cfg(test)]
@@ -73,5 +75,22 @@ mod tests {
             assert!(error.why.contains(unknown), "{error}");
             assert!(error.hint.expect("a hint").contains(nearest));
         }
+    }
+    #[test]
+    fn an_unknown_name_that_is_no_typo_is_answered_with_what_there_is() {
+        let text = r#"{"encoder": [{"dense": {"features": 3, "activation": "swish"}}]}"#;
+        let error = Config::parse(text, "my.json").expect_err("no such activation");
+        for name in [
+            "`none`",
+            "`relu`",
+            "`leaky_relu`",
+            "`sigmoid`",
+            "`tanh`",
+            "`elu`",
+        ] {
+            assert!(error.why.contains(name), "{error}");
+        }
+        let hint = error.hint.expect("a hint");
+        assert!(!hint.contains("did you mean"), "{hint}");
     }
 }

@@ -147,8 +147,11 @@ impl MetricsLog {
         }
     }
 
-    /// Draws the plot.
+    /// Draws the plot, if there is anything to show: a plot without a line in the log would look like a log that was lost.
     pub fn plot(&mut self) -> Result<()> {
+        if self.metrics.is_empty() {
+            return Ok(());
+        }
         // The plot is flushed to disk; the lines that it shows must not be lost where it is not.
         self.sync()?;
         self.plotted = self.metrics.len();

@@ -87,7 +87,6 @@ impl<'a> Trainer<'a> {
         let mut stopped = false;
         while self.progress.step < self.config.steps && !stopped {
             let step = self.step()?;
-            stopped = stop();
             let last = step.step == self.config.steps;
             let due = |every: u64| last || step.step.is_multiple_of(every);
             on_event(self, Event::Step(step))?;
@@ -105,6 +104,8 @@ impl<'a> Trainer<'a> {
                 let losses = self.evaluate()?;
                 on_event(self, Event::Evaluation(step.step, losses))?;
             }
+            // As late as can be: also what comes while pictures are drawn is heard after this step, not the next.
+            stopped = stop();
             if due(self.config.save_every) || stopped {
                 self.check_weights()?;
                 let last = last || stopped;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use vae::data::idx::write_folder;
@@ -74,6 +74,7 @@ pub struct Place(TempDir);
 /// What a run of the program left on its streams.
 #[derive(Debug)]
 pub struct Outcome {
+    /// The exit code, as a shell has it: 128 and the number of the signal that ended it, if one did.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -231,12 +232,20 @@ impl Place {
 impl Outcome {
     pub fn new(output: Output, time: Duration) -> Self {
         Self {
-            code: output.status.code(),
+            code: exit_code(output.status),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
             time,
         }
     }
+}
+
+fn exit_code(status: ExitStatus) -> Option<i32> {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return Some(128 + signal);
+    }
+    status.code()
 }
 
 /// Rows or columns of a grid of so many pictures: twice 28 pixels each, and a gap of 2.
