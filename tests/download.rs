@@ -183,6 +183,25 @@ fn an_address_that_is_none_is_wrong_usage() {
 }
 
 #[test]
+fn a_proxy_is_asked_instead() {
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    let asked = std::thread::spawn(move || {
+        let (connection, _) = proxy.accept().unwrap();
+        let mut line = String::new();
+        BufReader::new(connection).read_line(&mut line).unwrap();
+        line
+    });
+    let home = Home::new();
+    // Nobody has this address: only the proxy can be asked for it.
+    let mut command = home.train("http://hub.invalid", "mnist");
+    let said = fails(command.env("http_proxy", address).arg("--quiet"), 1);
+    assert_says(&said, "downloading MNIST from http://hub.invalid");
+    let line = asked.join().unwrap();
+    assert!(line.contains("http://hub.invalid/"), "{line}");
+}
+
+#[test]
 fn offline_means_offline() {
     let home = Home::new();
     let hub = Hub::start(&made_up(), Fault::None);
