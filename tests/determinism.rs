@@ -83,7 +83,7 @@ fn the_models_of_the_program_come_to_the_same_bytes_on_every_way() {
     let place = Place::new();
     for config in ["mnist", "article"] {
         let file = format!("{}/configs/{config}.json", env!("CARGO_MANIFEST_DIR"));
-        let line = format!("train --config {file} --data data --steps 6 --image-every 2");
+        let line = format!("train --config {file} --data data --steps 10 --image-every 2");
         let line = format!("{line} --save-every 1 --eval-every 4");
         let whole = format!("{config}-whole");
         place.ok(&format!("{line} --threads 1 --out {whole}"));
@@ -92,7 +92,7 @@ fn the_models_of_the_program_come_to_the_same_bytes_on_every_way() {
             place.ok(&format!("{line} --threads {threads} --out {run}"));
             place.assert_same(&run, &whole);
         }
-        let rarely = format!("--config {file} --data data --steps 6 --save-every 4");
+        let rarely = format!("--config {file} --data data --steps 10 --save-every 4");
         let rarely = weights(&place, &format!("{config}-rarely"), &rarely);
         assert!(rarely == place.read(&format!("{whole}/model.safetensors")));
         #[cfg(unix)]
