@@ -26,6 +26,12 @@ pub enum Purpose {
     Prior = 6,
     /// The strokes of the synthetic digits; the step is the number of the image.
     Synthetic = 7,
+    /// The first centres of a mixture.
+    Mixture = 8,
+    /// The posterior samples that a likelihood is estimated with; the step is the number of the image.
+    Importance = 9,
+    /// The first values of a classifier's weights; the step is the parameter's position.
+    Classifier = 10,
 }
 
 /// The generator for one draw.

@@ -148,8 +148,8 @@ fn flags_come_before_the_config_file_and_that_before_the_defaults() {
     assert_eq!(found("batch_size"), 8, "the file");
     assert_eq!(found("latent_dim"), 3, "the file");
     assert_eq!(
-        found("learning_rate"),
-        Config::default().learning_rate,
+        found("adam_beta1"),
+        Config::default().adam_beta1,
         "a default"
     );
     assert_eq!(

@@ -84,6 +84,41 @@ fn fewer_pictures_are_the_first_of_more() {
 }
 
 #[test]
+fn pictures_are_drawn_from_where_images_are_encoded_to_unless_a_normal_prior_is_asked_for() {
+    let place = Place::with_model();
+    place.config("normal.json", &[("/prior", "normal".into())]);
+    place.ok("train --config normal.json --out normal");
+    let tensors = |run: &str| {
+        let file = place.path(run).join("model.safetensors");
+        vae::run::weights::read::<vae::config::Config>(&file)
+            .unwrap()
+            .0
+    };
+    let (mut fitted, normal) = (tensors("run"), tensors("normal"));
+    let prior: Vec<_> = fitted
+        .extract_if(|name, _| name.starts_with("prior."))
+        .collect();
+    assert_eq!(prior.len(), 4);
+    // It is fitted to a model that has learnt the same.
+    assert_eq!(fitted.len(), normal.len());
+    for (name, tensor) in &fitted {
+        let values = |tensor: &candle_core::Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>();
+        assert_eq!(
+            values(tensor).unwrap(),
+            values(&normal[name]).unwrap(),
+            "{name}"
+        );
+    }
+    for run in ["run", "normal"] {
+        place.ok(&format!("sample --model {run} --seed 1 --n 9 {run}.npy"));
+    }
+    assert!(place.read("run.npy") != place.read("normal.npy"));
+    // A training's last pictures are those that its file draws.
+    place.ok("sample --model run --seed 42 --n 64 --columns 8 drawn.png");
+    assert!(place.read("drawn.png") == place.read("run/samples/step-000030.png"));
+}
+
+#[test]
 fn sampling_takes_the_newest_run_unless_told_otherwise() {
     let place = Place::new();
     let train = |seed| {

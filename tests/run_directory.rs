@@ -378,7 +378,7 @@ fn a_configuration_that_was_changed_is_refused_by_name() {
     changed(
         "beta",
         json!(9),
-        "`beta` is 9, but the run was trained with 1\n",
+        "`beta` is 9, but the run was trained with 0.1\n",
     );
     changed(
         "schedule",

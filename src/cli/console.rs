@@ -52,16 +52,16 @@ impl Console {
         print(format_args!("{}\n", path.display()))
     }
 
-    /// A bar over `steps` steps of which `done` are done; it shows only on a terminal.
-    pub fn bar(&self, steps: u64, done: u64) -> ProgressBar {
+    /// A bar over things to do, named by `unit`, of which so many are `done`; it shows only on a terminal.
+    pub fn bar(&self, unit: &str, all: u64, done: u64) -> ProgressBar {
         let target = if self.terminal && !self.quiet {
             ProgressDrawTarget::stderr_with_hz(DRAWS)
         } else {
             ProgressDrawTarget::hidden()
         };
-        let template = "{bar:24} step {pos} of {len}  {msg}  {eta} left";
-        let style = ProgressStyle::with_template(template);
-        let bar = ProgressBar::with_draw_target(Some(steps), target);
+        let template = format!("{{bar:24}} {unit} {{pos}} of {{len}}  {{msg}}  {{eta}} left");
+        let style = ProgressStyle::with_template(&template);
+        let bar = ProgressBar::with_draw_target(Some(all), target);
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_position(done);
         bar.reset_eta();

@@ -46,7 +46,7 @@ impl<'a> Recorder<'a> {
             console,
             run,
             log,
-            bar: console.bar(config.steps, trainer.progress.step),
+            bar: console.bar("step", config.steps, trainer.progress.step),
             originals: slice_to_tensor(test, 0, STRIP.min(test.len()))?,
             clock: Clock::start(),
         })

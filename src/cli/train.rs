@@ -40,7 +40,7 @@ pub struct Train {
     #[arg(long, value_name = "F", conflicts_with = "resume")]
     learning_rate: Option<f64>,
 
-    /// Dimensions of the latent space [default: 16]
+    /// Dimensions of the latent space [default: 10]
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     latent_dim: Option<usize>,
 

@@ -46,6 +46,8 @@ pub struct Config {
     pub eval_every: u64,
     /// Dimensions of the latent space.
     pub latent_dim: usize,
+    /// What latent vectors are drawn from when the model draws.
+    pub prior: Prior,
     /// The layers from an image to the two heads.
     pub encoder: Vec<LayerConfig>,
     /// The layers from a latent vector to an image.
@@ -54,6 +56,16 @@ pub struct Config {
     /// has one, other data are refused, unless they are asked for by `--data`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,
+}
+
+/// What latent vectors are drawn from when a model draws. What it learns under is the unit normal distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prior {
+    /// The unit normal distribution.
+    Normal,
+    /// A mixture of so many normal distributions, 1 to 1,000, fitted to where the encoder puts training images.
+    Mixture(usize),
 }
 
 /// How the learning rate changes after the warm-up.
@@ -99,7 +111,8 @@ impl Default for Config {
             image_every: 200,
             save_every: 200,
             eval_every: 500,
-            latent_dim: 16,
+            latent_dim: 10,
+            prior: Prior::Mixture(50),
             encoder: vec![
                 LayerConfig::Conv(conv(32, activation)),
                 LayerConfig::Conv(conv(64, activation)),

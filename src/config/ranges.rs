@@ -1,7 +1,10 @@
 //! What each number may be, but those of layers, which are checked as a model is planned.
 
-use super::hyperparameters::Config;
+use super::hyperparameters::{Config, Prior};
 use crate::{Error, Result};
+
+/// The most components of a mixture that latent vectors are drawn from.
+pub const MOST_COMPONENTS: usize = 1000;
 
 impl Config {
     /// Checks every number for its range, but those of layers: `model::architecture` checks those as it plans.
@@ -21,6 +24,10 @@ impl Config {
         whole("save_every", self.save_every, 1, u64::MAX)?;
         whole("eval_every", self.eval_every, 1, u64::MAX)?;
         whole("latent_dim", self.latent_dim as u64, 1, 4096)?;
+
+        if let Prior::Mixture(components) = self.prior {
+            whole("prior", components as u64, 1, MOST_COMPONENTS as u64)?;
+        }
 
         let number = |name: &str, value: f64, valid: bool, range: &str| {
             check(name, valid, format!("must be {range}, found {value}"))
@@ -75,6 +82,11 @@ mod tests {
         assert_eq!(with(&|c| c.steps = 0), Err("steps".into()));
         assert_eq!(with(&|c| c.batch_size = 0), Err("batch_size".into()));
         assert_eq!(with(&|c| c.latent_dim = 0), Err("latent_dim".into()));
+        assert_eq!(with(&|c| c.prior = Prior::Mixture(0)), Err("prior".into()));
+        assert_eq!(
+            with(&|c| c.prior = Prior::Mixture(1001)),
+            Err("prior".into())
+        );
         assert_eq!(with(&|c| c.beta = -1.0), Err("beta".into()));
         for rate in [f64::NAN, f64::INFINITY, 0.0, -1.0] {
             let error = with(&|c| c.learning_rate = rate);

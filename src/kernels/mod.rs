@@ -8,11 +8,12 @@
 //! | --- | --- |
 //! | [`matmul`], [`transpose`] | [`dense`] |
 //! | [`geometry`], [`padding`] | [`im2col`], [`convolution`], [`direct_conv`], [`winograd`] |
-//! | [`vectorized`], [`elementwise`] | [`activation`], [`dropout`], [`squared_error`], [`gaussian`], [`adam`] |
+//! | [`vectorized`], [`elementwise`] | [`activation`], [`dropout`], [`squared_error`], [`gaussian`], [`cholesky`], [`mixture`], [`adam`] |
 
 pub mod activation;
 pub mod adam;
 pub mod buffers;
+pub mod cholesky;
 pub mod convolution;
 pub mod dense;
 pub mod direct_conv;
@@ -22,6 +23,7 @@ pub mod gaussian;
 pub mod geometry;
 pub mod im2col;
 pub mod matmul;
+pub mod mixture;
 pub mod padding;
 pub mod scratch;
 pub mod squared_error;

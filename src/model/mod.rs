@@ -2,9 +2,11 @@
 
 pub mod architecture;
 pub mod geometry;
+pub mod prior;
 pub mod sampling;
 pub mod vae;
 
 pub use crate::nn::dropout::Mode;
 pub use crate::nn::posterior::Posterior;
+pub use prior::FittedPrior;
 pub use vae::{LossTerms, Vae};

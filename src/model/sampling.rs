@@ -9,7 +9,8 @@ use candle_core::{Device, Tensor};
 /// Latent vectors decoded at a time.
 const BATCH: usize = 64;
 
-/// Decodes `count` latent vectors from the prior, their standard deviation `temperature`: the values of `count` images,
+/// Decodes `count` latent vectors from the prior; the standard normal numbers that they are made of are multiplied by
+/// `temperature`: the values of `count` images,
 /// one after the other.
 ///
 /// A picture depends on the seed and its own number, so a smaller count draws the first of them. Its
@@ -22,8 +23,12 @@ pub fn sample(vae: &Vae, count: usize, seed: u64, temperature: f64) -> Result<Ve
             let vector = normal(seed, Purpose::Prior, number as u64, latent_dim);
             vector.into_iter().map(|z| z * temperature as f32)
         });
-        let shape = (BATCH, latent_dim);
-        let latent = Tensor::from_vec(numbers.collect(), shape, &Device::Cpu)?;
+        let numbers: Vec<f32> = numbers.collect();
+        let latent = match &vae.prior {
+            Some(prior) => prior.latent(&numbers),
+            None => numbers,
+        };
+        let latent = Tensor::from_vec(latent, (BATCH, latent_dim), &Device::Cpu)?;
         let decoded = vae.decode(&latent, Mode::Inference)?;
         images.extend(decoded.flatten_all()?.to_vec1::<f32>()?);
     }

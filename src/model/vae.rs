@@ -1,8 +1,9 @@
 //! The variational autoencoder: encoder, decoder, and the two terms of its loss.
 
 use super::architecture::Architecture;
+use super::prior::FittedPrior;
 use crate::config::Config;
-use crate::data::ImageShape;
+use crate::data::{Dataset, ImageShape};
 use crate::nn::backend::Backend;
 use crate::nn::dropout::Mode;
 use crate::nn::gradient::Gradients;
@@ -32,6 +33,8 @@ pub struct Vae {
     encoder: Sequential,
     decoder: Sequential,
     parameters: Vec<(String, Var)>,
+    /// Where its latent vectors are drawn from; if it has none, from the unit normal distribution.
+    pub prior: Option<FittedPrior>,
     latent_dim: usize,
     image_shape: ImageShape,
     device: Device,
@@ -67,6 +70,7 @@ impl Vae {
         device: &Device,
         mut weights: HashMap<String, Tensor>,
     ) -> Result<Self> {
+        let prior = FittedPrior::take(&mut weights, config.latent_dim)?;
         let vae = Self::build(config, device, |name, shape, _| {
             let Some(tensor) = weights.remove(name) else {
                 return Err(Error::input("the weights", format!("`{name}` is missing")));
@@ -86,7 +90,7 @@ impl Vae {
                 let why = format!("`{name}` belongs to no layer of the configuration");
                 Err(Error::input("the weights", why))
             }
-            None => Ok(vae),
+            None => Ok(Self { prior, ..vae }),
         }
     }
 
@@ -119,6 +123,7 @@ impl Vae {
             encoder: sequential(1, &plan.encoder)?,
             decoder: sequential(2, &plan.decoder)?,
             parameters,
+            prior: None,
             latent_dim: config.latent_dim,
             image_shape: config.image_shape(),
             device: device.clone(),
@@ -141,6 +146,18 @@ impl Vae {
         &self.parameters
     }
 
+    /// The parameters and the prior with their names, as files of weights hold them.
+    pub fn named_tensors(&self) -> Result<Vec<(String, Tensor)>> {
+        let parameters = self.parameters.iter();
+        let mut named: Vec<_> = parameters
+            .map(|(name, var)| (name.clone(), var.as_tensor().clone()))
+            .collect();
+        if let Some(prior) = &self.prior {
+            named.extend(prior.tensors()?);
+        }
+        Ok(named)
+    }
+
     /// The name of a parameter that has values that are not finite, if there is one.
     pub fn first_non_finite(&self) -> Result<Option<&str>> {
         for (name, parameter) in &self.parameters {
@@ -159,6 +176,20 @@ impl Vae {
     /// The shape of the images that it reads and draws.
     pub fn image_shape(&self) -> ImageShape {
         self.image_shape
+    }
+
+    /// Checks that a data set has images of the shape that the model reads.
+    ///
+    /// # Errors
+    ///
+    /// If they are of another; the error names both.
+    pub fn refuse_other_images(&self, dataset: &Dataset) -> Result<()> {
+        let (found, expected) = (dataset.shape(), self.image_shape);
+        if found == expected {
+            return Ok(());
+        }
+        let why = format!("its images are {found}, the model's are {expected}");
+        Err(Error::input(&dataset.name, why))
     }
 
     /// Images to posteriors.
@@ -200,6 +231,20 @@ impl Vae {
             squared_error: decoder.squared_error(&latent, &images, mode, self.backend)?,
             kl: posterior.kl(self.backend)?,
         })
+    }
+
+    /// How far what latent vectors decode to is from images: the sum over pixels of (reconstruction - image)².
+    ///
+    /// # Shapes
+    ///
+    /// - latent: (images, latent dimensions)
+    /// - images: (images, values of an image), 0 to 1
+    /// - output: (images)
+    pub fn squared_error(&self, latent: &Tensor, images: &Tensor) -> Result<Tensor> {
+        let latent = latent.to_device(&self.device)?;
+        let images = images.to_device(&self.device)?;
+        let decoder = &self.decoder;
+        Ok(decoder.squared_error(&latent, &images, Mode::Inference, self.backend)?)
     }
 
     /// The gradients of `loss` by the parameters.

@@ -34,6 +34,11 @@ impl Posterior {
         })
     }
 
+    /// Those of some of the images, from `first` on.
+    pub fn narrow(&self, first: usize, images: usize) -> Result<Self> {
+        Self::new(self.parameters.narrow(0, first, images)?)
+    }
+
     /// (images, latent dimensions)
     pub fn mean(&self) -> Result<Tensor> {
         self.parameters.narrow(1, 0, self.latent_dim)

@@ -90,11 +90,9 @@ impl Checkpoint {
 /// Writes the checkpoint, then the weights alone: where there are weights, there is a checkpoint to
 /// go on from.
 pub fn save(run: &RunDir, trainer: &Trainer, config: &Config) -> Result<()> {
-    let parameters = trainer.vae.parameters();
-    let named = parameters
-        .iter()
-        .map(|(name, var)| (name.clone(), var.as_tensor()));
-    let moments = parameters.iter().zip(&trainer.adam.states);
+    let named = trainer.vae.named_tensors()?;
+    let named = named.iter().map(|(name, tensor)| (name.clone(), tensor));
+    let moments = trainer.vae.parameters().iter().zip(&trainer.adam.states);
     let moments = moments.flat_map(|((name, _), state)| {
         [
             (format!("{FIRST_MOMENT}{name}"), &state.first_moment),
@@ -132,7 +130,7 @@ pub fn save_model_of(run: &mut RunDir, mut checkpoint: Checkpoint) -> Result<boo
 
 /// What `model.safetensors` holds for a model.
 fn model_bytes(vae: &Vae, config: &Config) -> Result<Vec<u8>> {
-    let named = vae.parameters().iter();
-    let named = named.map(|(name, var)| (name.clone(), var.as_tensor()));
+    let named = vae.named_tensors()?;
+    let named = named.iter().map(|(name, tensor)| (name.clone(), tensor));
     weights::to_bytes(named, &weights::description(config)?)
 }

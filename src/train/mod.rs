@@ -1,10 +1,13 @@
 //! The training loop: batches in, events out. It prints nothing and writes no file.
 
+pub mod evaluation;
 pub mod event;
 pub mod losses;
+mod prior;
 pub mod schedule;
 pub mod trainer;
 
+pub use evaluation::evaluate;
 pub use event::{Event, Progress, Step};
 pub use losses::Losses;
 pub use trainer::Trainer;

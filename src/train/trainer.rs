@@ -1,11 +1,13 @@
 //! The training loop: batches in, events out. It prints nothing and writes no file.
 
+use super::evaluation::evaluate;
 use super::event::{Event, Progress, Step};
 use super::losses::Losses;
+use super::prior::fit_prior;
 use super::schedule;
 use crate::config::Config;
 use crate::data::Dataset;
-use crate::data::batches::{Batches, slice_to_tensor};
+use crate::data::batches::Batches;
 use crate::model::{Mode, Vae};
 use crate::nn::adam::{Adam, AdamConfig};
 use crate::nn::backend::Backend;
@@ -13,9 +15,6 @@ use crate::parallel::keep_awake;
 use crate::rng::{Purpose, normal};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
-
-/// Test images evaluated at a time. Part of what an evaluation is: its noise is drawn batch by batch.
-const TEST_BATCH: usize = 250;
 
 /// A model in training.
 #[derive(Debug)]
@@ -29,6 +28,8 @@ pub struct Trainer<'a> {
     config: &'a Config,
     dataset: &'a Dataset,
     batches: Batches<'a>,
+    /// The step after which the prior was fitted last.
+    prior_of: u64,
     /// The batch of a step to come.
     ahead: Option<Batch>,
 }
@@ -40,11 +41,7 @@ impl<'a> Trainer<'a> {
     ///
     /// If a batch is larger than the data set, or its images have another shape than the model's.
     pub fn new(config: &'a Config, dataset: &'a Dataset, vae: Vae) -> Result<Self> {
-        if dataset.shape() != vae.image_shape() {
-            let (found, expected) = (dataset.shape(), vae.image_shape());
-            let why = format!("its images are {found}, the model's are {expected}");
-            return Err(Error::input(&dataset.name, why));
-        }
+        vae.refuse_other_images(dataset)?;
         if config.batch_size > dataset.train.len() {
             let why = format!(
                 "is {}, but {} has only {} training images",
@@ -68,6 +65,7 @@ impl<'a> Trainer<'a> {
             config,
             dataset,
             batches: Batches::new(&dataset.train, config.batch_size, config.seed),
+            prior_of: 0,
             ahead: None,
         })
     }
@@ -94,6 +92,7 @@ impl<'a> Trainer<'a> {
                 on_event(self, Event::Collapse(step))?;
             }
             if due(self.config.image_every) {
+                self.fit_prior()?;
                 let event = Event::Interval(Step {
                     losses: self.progress.take_interval(),
                     ..step
@@ -108,6 +107,7 @@ impl<'a> Trainer<'a> {
             stopped = stop();
             if due(self.config.save_every) || stopped {
                 self.check_weights()?;
+                self.fit_prior()?;
                 let last = last || stopped;
                 on_event(self, Event::Save { last })?;
             }
@@ -162,20 +162,20 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// The losses over all test images, one posterior sample each, without dropout. The samples are the
-    /// same each time.
-    pub fn evaluate(&self) -> Result<Losses> {
-        let test = &self.dataset.test;
-        let mut losses = Losses::default();
-        for (number, first) in (0..test.len()).step_by(TEST_BATCH).enumerate() {
-            let last = (first + TEST_BATCH).min(test.len());
-            let images = slice_to_tensor(test, first, last)?;
-            let (purpose, number) = (Purpose::Evaluation, number as u64);
-            let epsilon = noise(self.config, purpose, number, last - first)?;
-            let terms = self.vae.terms(&images, &epsilon, Mode::Inference)?;
-            losses.add(Losses::sum(&terms)?);
+    /// Fits the prior to the model as it is after the step at hand, unless that was done.
+    fn fit_prior(&mut self) -> Result<()> {
+        if self.prior_of != self.progress.step {
+            let train = &self.dataset.train;
+            let last = self.progress.step == self.config.steps;
+            self.vae.prior = fit_prior(&self.vae, train, self.config, last)?;
+            self.prior_of = self.progress.step;
         }
-        let losses = losses.divided_by(test.len() as f64);
+        Ok(())
+    }
+
+    /// The losses over all test images: see [`evaluate`].
+    pub fn evaluate(&self) -> Result<Losses> {
+        let losses = evaluate(&self.vae, &self.dataset.test, self.config)?;
         if losses.loss(self.config.beta).is_finite() {
             Ok(losses)
         } else {

@@ -15,7 +15,7 @@ use vae::data::{Dataset, ImageShape, Split};
 
 /// A model of some thousand weights, trained in a blink.
 pub const TINY: &str = r#"{
-  "data": "data", "steps": 30, "batch_size": 8, "latent_dim": 3, "warmup_steps": 5,
+  "data": "data", "steps": 30, "batch_size": 8, "latent_dim": 3, "warmup_steps": 5, "learning_rate": 0.02, "beta": 0.1,
   "image_every": 10, "save_every": 10, "eval_every": 20,
   "encoder": [
     {"conv": {"channels": 4, "kernel": 4, "stride": 2, "padding": 1, "activation": "relu"}},

@@ -1,0 +1,9 @@
+//! Mixtures of normal distributions: their density, their fit to points, and a map onto them from the unit normal.
+
+mod density;
+mod fit;
+mod transport;
+
+pub use density::{Component, Mixture};
+pub use fit::fit;
+pub use transport::transport;

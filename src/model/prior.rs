@@ -1,0 +1,283 @@
+//! Where latent vectors come from that no image was encoded to: the unit normal distribution, carried onto where the
+//! encoder puts images.
+//!
+//! The posteriors of all images together, the aggregated posterior, are never quite the unit normal distribution that
+//! their KL divergence pulls each of them to, and a decoder has learnt nothing of the places between. So a mixture of
+//! normal distributions is fitted to the posterior means of a trained model ("ex-post density estimation", Ghosh et al.,
+//! 2020, "From variational to deterministic autoencoders"), and latent vectors are drawn from that. They still begin as
+//! standard normal numbers: a smooth map makes points of the mixture of them.
+
+use crate::config::MOST_COMPONENTS;
+use crate::kernels::mixture::{self, Component, Mixture, transport};
+use crate::parallel::map;
+use crate::{Error, Result};
+use candle_core::{Device, Tensor};
+use std::collections::HashMap;
+
+/// What the names of a prior's tensors begin with, in files of weights.
+const PREFIX: &str = "prior.";
+const DIMENSION: &str = "prior.dimension";
+const WEIGHT: &str = "prior.weight";
+const MEAN: &str = "prior.mean";
+const CHOLESKY: &str = "prior.cholesky";
+
+/// The most latent dimensions that a mixture spans: those in which means differ most. In the others, of which a model
+/// makes little use, the unit normal distribution serves.
+const MOST_DIMENSIONS: usize = 16;
+/// A dimension whose means vary less than this is of no use to a model (Burda et al., 2016, section 5.2).
+const ACTIVE: f64 = 0.01;
+
+/// A map of the unit normal distribution onto a mixture of normal distributions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FittedPrior {
+    /// The dimensions of the latent space that the mixture spans, ascending.
+    dimensions: Vec<usize>,
+    mixture: Mixture,
+    latent_dim: usize,
+}
+
+impl FittedPrior {
+    /// The prior to draw from, for a model whose encoder gives images these `means`, with as many components as
+    /// `count` says, but no more than images; `None` where there is no latent dimension that it uses.
+    ///
+    /// # Shapes
+    ///
+    /// - means: (images, latent dimensions), at least one image
+    pub fn fit(means: &Tensor, count: usize, seed: u64) -> Result<Option<Self>> {
+        let (images, latent_dim) = means.dims2()?;
+        let means = means.flatten_all()?.to_vec1::<f32>()?;
+        let dimensions = active_dimensions(&means, latent_dim);
+        if dimensions.is_empty() {
+            return Ok(None);
+        }
+        let points = means.chunks_exact(latent_dim);
+        let points = points.flat_map(|mean| dimensions.iter().map(|&dimension| mean[dimension]));
+        let points: Vec<f32> = points.collect();
+        let mut mixture = mixture::fit(&points, dimensions.len(), count.min(images), seed);
+        // What is drawn now and what is drawn from the file are the same to the bit.
+        for component in &mut mixture.components {
+            let weight = std::slice::from_mut(&mut component.weight);
+            let values = weight.iter_mut().chain(&mut component.mean);
+            for value in values.chain(&mut component.cholesky) {
+                *value = f64::from(*value as f32);
+            }
+        }
+        Ok(Some(Self {
+            dimensions,
+            mixture,
+            latent_dim,
+        }))
+    }
+
+    /// Takes a prior out of a model's tensors, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If there is part of one, or its numbers are those of no mixture.
+    pub(super) fn take(
+        weights: &mut HashMap<String, Tensor>,
+        latent_dim: usize,
+    ) -> Result<Option<Self>> {
+        if !weights.keys().any(|name| name.starts_with(PREFIX)) {
+            return Ok(None);
+        }
+        let [components, spanned] = [WEIGHT, DIMENSION].map(|name| {
+            let tensor = weights.get(name);
+            tensor.map_or(0, Tensor::elem_count)
+        });
+        let mut take = |name: &str, shape: &[usize]| -> Result<Vec<f64>> {
+            let tensor = weights.remove(name).filter(|tensor| tensor.dims() == shape);
+            let tensor =
+                tensor.ok_or_else(|| refused(format!("`{name}` is missing or misshapen")))?;
+            let values = tensor.flatten_all()?.to_vec1::<f32>()?;
+            match values.iter().all(|value| value.is_finite()) {
+                true => Ok(values.into_iter().map(f64::from).collect()),
+                false => Err(refused(format!("`{name}` has values that are not finite"))),
+            }
+        };
+        let dimensions = take(DIMENSION, &[spanned])?;
+        let shares = take(WEIGHT, &[components])?;
+        let means = take(MEAN, &[components, spanned])?;
+        let factors = take(CHOLESKY, &[components, spanned, spanned])?;
+        let in_order = dimensions.is_sorted_by(|a, b| a < b);
+        let in_range = |d: &f64| d.fract() == 0.0 && (0.0..latent_dim as f64).contains(d);
+        if !(1..=MOST_DIMENSIONS).contains(&spanned)
+            || !in_order
+            || !dimensions.iter().all(in_range)
+        {
+            return Err(refused(format!("`{DIMENSION}` names no latent dimensions")));
+        }
+        let factors = || factors.chunks(spanned * spanned);
+        let mut diagonals = factors().flat_map(|factor| factor.iter().step_by(spanned + 1));
+        let positive = |value: &f64| *value > 0.0;
+        let in_range = (1..=MOST_COMPONENTS).contains(&components);
+        if !in_range || !shares.iter().all(positive) || !diagonals.all(positive) {
+            return Err(refused("it is no mixture of normal distributions".into()));
+        }
+        let parts = shares.iter().zip(means.chunks(spanned)).zip(factors());
+        let components = parts.map(|((&weight, mean), cholesky)| Component {
+            weight,
+            mean: mean.into(),
+            cholesky: cholesky.into(),
+        });
+        Ok(Some(Self {
+            dimensions: dimensions.into_iter().map(|d| d as usize).collect(),
+            mixture: Mixture {
+                dimensions: spanned,
+                components: components.collect(),
+            },
+            latent_dim,
+        }))
+    }
+
+    /// Its tensors with their names, for files of weights:
+    ///
+    /// - `prior.dimension`: (dimensions spanned), which of the latent dimensions those are
+    /// - `prior.weight`: (components), the share of each
+    /// - `prior.mean`: (components, dimensions spanned)
+    /// - `prior.cholesky`: (components, dimensions spanned, dimensions spanned), lower triangular factors of covariances
+    pub(super) fn tensors(&self) -> Result<Vec<(String, Tensor)>> {
+        let (components, spanned) = (self.mixture.components.len(), self.mixture.dimensions);
+        let of_each = |values: &dyn Fn(&Component) -> Vec<f64>| -> Vec<f64> {
+            self.mixture.components.iter().flat_map(values).collect()
+        };
+        let dimensions = self.dimensions.iter().map(|&dimension| dimension as f64);
+        let named = [
+            (DIMENSION, vec![spanned], dimensions.collect()),
+            (WEIGHT, vec![components], of_each(&|c| vec![c.weight])),
+            (
+                MEAN,
+                vec![components, spanned],
+                of_each(&|c| c.mean.clone()),
+            ),
+            (
+                CHOLESKY,
+                vec![components, spanned, spanned],
+                of_each(&|c| c.cholesky.clone()),
+            ),
+        ];
+        let tensors = named.into_iter().map(|(name, shape, values)| {
+            let values = values.into_iter().map(|value| value as f32).collect();
+            let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
+            Ok((name.to_string(), tensor))
+        });
+        tensors.collect()
+    }
+
+    /// Standard normal numbers to latent vectors: (vectors, latent dimensions) both.
+    pub fn latent(&self, normals: &[f32]) -> Vec<f32> {
+        let vectors = map(normals.chunks_exact(self.latent_dim), |normal| {
+            let mut vector = normal.to_vec();
+            let spanned = self.dimensions.iter();
+            let spanned: Vec<f64> = spanned.map(|&dimension| normal[dimension].into()).collect();
+            let point = transport(&self.mixture, &spanned);
+            for (&dimension, z) in self.dimensions.iter().zip(point) {
+                vector[dimension] = z as f32;
+            }
+            vector
+        });
+        vectors.concat()
+    }
+}
+
+/// The dimensions in which means vary most, ascending.
+fn active_dimensions(means: &[f32], latent_dim: usize) -> Vec<usize> {
+    let count = (means.len() / latent_dim) as f64;
+    let variance = |dimension: usize| {
+        let values = || {
+            means
+                .iter()
+                .skip(dimension)
+                .step_by(latent_dim)
+                .map(|&v| f64::from(v))
+        };
+        let mean = values().sum::<f64>() / count;
+        values().map(|value| (value - mean).powi(2)).sum::<f64>() / count
+    };
+    let variances: Vec<f64> = (0..latent_dim).map(variance).collect();
+    let mut dimensions: Vec<usize> = (0..latent_dim).filter(|&d| variances[d] > ACTIVE).collect();
+    dimensions.sort_by(|&a, &b| variances[b].total_cmp(&variances[a]));
+    dimensions.truncate(MOST_DIMENSIONS);
+    dimensions.sort_unstable();
+    dimensions
+}
+
+fn refused(why: String) -> Error {
+    Error::input("the prior", why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Purpose, normal};
+
+    /// Means of 500 images in `latent_dim` dimensions, of which only some vary.
+    fn means(latent_dim: usize, varies: impl Fn(usize) -> bool) -> Tensor {
+        let mut values = normal(5, Purpose::Prior, 0, 500 * latent_dim);
+        for (place, value) in values.iter_mut().enumerate() {
+            if !varies(place % latent_dim) {
+                *value *= 0.01;
+            }
+        }
+        Tensor::from_vec(values, (500, latent_dim), &Device::Cpu).expect("a tensor")
+    }
+
+    #[test]
+    fn it_comes_back_from_its_tensors_to_the_bit() {
+        let prior = FittedPrior::fit(&means(5, |d| d != 2), 7, 1).expect("a fit");
+        let prior = prior.expect("a prior");
+        assert_eq!(prior.dimensions, [0, 1, 3, 4]);
+        let mut tensors: HashMap<_, _> = prior.tensors().expect("tensors").into_iter().collect();
+        let back = FittedPrior::take(&mut tensors, 5).expect("a prior");
+        assert_eq!(back.as_ref(), Some(&prior));
+        assert!(tensors.is_empty());
+    }
+
+    #[test]
+    fn dimensions_of_no_use_stay_as_they_are() {
+        let prior = FittedPrior::fit(&means(40, |d| d % 20 == 3), 7, 1).expect("a fit");
+        let prior = prior.expect("a prior");
+        assert_eq!(prior.dimensions, [3, 23]);
+        let normals = normal(1, Purpose::Prior, 1, 80);
+        let latent = prior.latent(&normals);
+        for (place, (z, u)) in latent.iter().zip(&normals).enumerate() {
+            assert_eq!(z == u, place % 20 != 3, "{place}");
+        }
+        let none = FittedPrior::fit(&means(4, |_| false), 7, 1).expect("a fit");
+        assert_eq!(none, None);
+    }
+
+    #[test]
+    fn what_is_no_prior_is_refused() {
+        let prior = FittedPrior::fit(&means(3, |_| true), 2, 1).expect("a fit");
+        let tensors = || -> HashMap<_, _> {
+            let tensors = prior.as_ref().expect("a prior").tensors();
+            tensors.expect("tensors").into_iter().collect()
+        };
+        assert!(
+            FittedPrior::take(&mut tensors(), 2).is_err(),
+            "too many dimensions"
+        );
+        for name in [DIMENSION, WEIGHT, MEAN, CHOLESKY] {
+            let mut without = tensors();
+            without.remove(name);
+            assert!(FittedPrior::take(&mut without, 3).is_err(), "no {name}");
+            let mut infinite = tensors();
+            let tensor = (&infinite[name] * f64::INFINITY).expect("a tensor");
+            infinite.insert(name.into(), tensor);
+            assert!(
+                FittedPrior::take(&mut infinite, 3).is_err(),
+                "infinite {name}"
+            );
+        }
+        for name in [WEIGHT, CHOLESKY] {
+            let mut negative = tensors();
+            let tensor = negative[name].neg().expect("a tensor");
+            negative.insert(name.into(), tensor);
+            assert!(
+                FittedPrior::take(&mut negative, 3).is_err(),
+                "negative {name}"
+            );
+        }
+    }
+}

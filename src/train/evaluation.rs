@@ -1,0 +1,30 @@
+//! The losses of a model over a whole split.
+
+use super::losses::Losses;
+use crate::Result;
+use crate::config::Config;
+use crate::data::Split;
+use crate::data::batches::slice_to_tensor;
+use crate::model::{Mode, Vae};
+use crate::rng::{Purpose, normal};
+use candle_core::{Device, Tensor};
+
+/// Images evaluated at a time. Part of what an evaluation is: its noise is drawn batch by batch.
+const BATCH: usize = 250;
+
+/// The losses of a model over all images of a split, one posterior sample each, without dropout. The samples are the
+/// same each time.
+pub fn evaluate(vae: &Vae, split: &Split, config: &Config) -> Result<Losses> {
+    let mut losses = Losses::default();
+    for (number, first) in (0..split.len()).step_by(BATCH).enumerate() {
+        let last = (first + BATCH).min(split.len());
+        let images = slice_to_tensor(split, first, last)?;
+        let shape = (last - first, vae.latent_dim());
+        let purpose = Purpose::Evaluation;
+        let epsilon = normal(config.seed, purpose, number as u64, shape.0 * shape.1);
+        let epsilon = Tensor::from_vec(epsilon, shape, &Device::Cpu)?;
+        let terms = vae.terms(&images, &epsilon, Mode::Inference)?;
+        losses.add(Losses::sum(&terms)?);
+    }
+    Ok(losses.divided_by(split.len() as f64))
+}
