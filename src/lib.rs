@@ -8,6 +8,7 @@
 //! | [`cli`] | one file a subcommand; console | everything; the only floor that prints |
 //! | [`run`] | directory and lock, checkpoint, metrics, weights file | training, models, files |
 //! | [`picture`] | anyone's pictures, grids, arrays, plots | shapes, no model |
+//! | [`evaluate`] | likelihoods, the latent space, how real samples are | models, data, files of its own |
 //! | [`train`] | the loop, the schedule, what a step reports | models, data |
 //! | [`model`] | from a configuration to layers; encoder, decoder, posterior; the terms of the loss | layers |
 //! | [`config`] | every hyperparameter with its range; layers as they are written | plain data |
@@ -29,7 +30,8 @@
 //! 7. The trainer tells of it as [`train::Event`]s, and knows nothing of who listens:
 //! 8. `cli`'s recorder, which has [`run`] write metrics and checkpoints, and [`picture`] make PNGs of what the model draws.
 //!
-//! A latent vector's way is shorter: [`model::sampling::sample`], [`picture::grid::png`], a file.
+//! A latent vector's way is shorter: standard normal numbers, a [`model::FittedPrior`] that makes a latent vector of them,
+//! the decoder ([`model::sampling::sample`]), [`picture::grid::png`], a file.
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
@@ -40,6 +42,7 @@ pub mod cli;
 pub mod config;
 pub mod data;
 mod error;
+pub mod evaluate;
 pub mod files;
 pub mod kernels;
 pub mod model;

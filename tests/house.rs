@@ -14,11 +14,12 @@ use std::path::Path;
 use std::{fs, io, mem, slice};
 
 /// The floors from the top: a name, and its folders and files in `src/`.
-const FLOORS: [(&str, &[&str]); 11] = [
+const FLOORS: [(&str, &[&str]); 12] = [
     ("main", &["main.rs", "lib.rs"]), // The way in and the list of modules: may name everything.
     ("cli", &["cli"]),                // The commands, and all that is printed.
     ("run", &["run"]),                // The folder of a run: checkpoints, metrics, resuming.
     ("picture", &["picture"]),        // Grids of images, and the plot of the loss.
+    ("evaluate", &["evaluate"]),      // How well a model does.
     ("train", &["train"]),            // The steps of a training.
     ("model", &["model"]),            // The autoencoder, put together from layers.
     ("config", &["config"]),          // What a run can be told.
@@ -67,7 +68,7 @@ const RULES: [(&[&str], &[&str], &str); 4] = [
 ];
 
 const BELOW_CLI: &[&str] = &[
-    "run", "picture", "train", "model", "config", "data", "nn", "kernels", "ground",
+    "run", "picture", "evaluate", "train", "model", "config", "data", "nn", "kernels", "ground",
 ];
 
 /// How many lines a file has at most, without its tests.
@@ -520,7 +521,7 @@ fn no_file_is_long() {
 // The same on small trees that have something wrong.
 
 const PLAN: &str = "The floors, each using only those below it: \
-    main, cli, run, picture, train, model, config, data, nn, kernels, ground";
+    main, cli, run, picture, evaluate, train, model, config, data, nn, kernels, ground";
 
 /// A tree from one text, where a line like `// src/lib.rs` begins a file.
 fn house(text: &str) -> House {

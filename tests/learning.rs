@@ -41,3 +41,24 @@ fn the_default_model_learns_synthetic_digits() {
     let loss = test_loss("synthetic", 300);
     assert!(loss < 39.0, "{loss}");
 }
+
+/// Of what it draws with a unit normal prior alone, a classifier is sure of three in five.
+#[test]
+fn what_the_default_model_draws_is_recognised() {
+    let Some(folder) = given("VAE_TEST_MNIST", "MNIST's four files") else {
+        return;
+    };
+    let place = Place::new();
+    place.ok(&format!(
+        "train --data {} --steps 600 --out run",
+        folder.display()
+    ));
+    let line = "evaluate --json --model run --importance-samples 0 --samples 2000";
+    let found: Value = serde_json::from_str(&place.ok(line).stdout).unwrap();
+    let samples = &found["samples"];
+    let accuracy = samples["classifier_accuracy"].as_f64().unwrap();
+    assert!(accuracy > 0.985, "{accuracy}");
+    let recognised = |set: &str| samples[set]["recognised"].as_f64().unwrap();
+    assert!(recognised("test_images") > 0.95, "{samples}");
+    assert!(recognised("drawings") > 0.8, "{samples}");
+}

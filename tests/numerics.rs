@@ -11,6 +11,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use vae::config::{Config, ConvConfig, LayerConfig};
 use vae::data::{Dataset, ImageShape, Split};
+use vae::evaluate::likelihood::log_weights;
 use vae::kernels::activation::Activation;
 use vae::model::architecture::Architecture;
 use vae::model::geometry::{convolution, transposed_convolution};
@@ -355,6 +356,34 @@ fn candle_models_match_pytorch() {
     check_models(Backend::Candle, &Device::Cpu);
 }
 
+/// An importance weight of each image, from PyTorch's squared errors, means and log variances.
+fn check_log_weights(fixtures: &Fixtures, name: &str, vae: &Vae) {
+    let values = |of: &str| fixtures.get(name, of).to_vec2::<f32>().unwrap();
+    let (epsilon, mean, log_variance) = (values("epsilon"), values("mean"), values("log_variance"));
+    let errors = flat(&fixtures.get(name, "squared_error"));
+    let images = fixtures.get(name, "x");
+    let posterior = vae.encode(&images, Mode::Inference).unwrap();
+    let found = log_weights(vae, &images, &posterior, &epsilon.concat(), 1).unwrap();
+    for (image, found) in found.iter().enumerate() {
+        let mut expected = -f64::from(errors[image]);
+        for (dimension, &epsilon) in epsilon[image].iter().enumerate() {
+            let [epsilon, mean, log_variance] = [
+                epsilon,
+                mean[image][dimension],
+                log_variance[image][dimension],
+            ]
+            .map(f64::from);
+            let z = mean + (0.5 * log_variance).exp() * epsilon;
+            // log p(z) - log q(z | x)
+            expected += 0.5 * (epsilon * epsilon - z * z + log_variance);
+        }
+        assert!(
+            (found - expected).abs() < 1e-3,
+            "{name}: {found} {expected}"
+        );
+    }
+}
+
 fn check_models(backend: Backend, device: &Device) {
     let fixtures = Fixtures::load(device);
     let cases = fixtures.of_kind(&["model"]);
@@ -387,6 +416,8 @@ fn check_models(backend: Backend, device: &Device) {
         let terms = vae.terms(&x, &epsilon, training).unwrap();
         close(&terms.squared_error, "squared_error");
         close(&terms.kl, "kl");
+
+        check_log_weights(&fixtures, name, &vae);
 
         let total = (terms.squared_error + terms.kl).unwrap();
         let gradients = vae.gradients(&total.mean_all().unwrap()).unwrap();

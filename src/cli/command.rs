@@ -3,6 +3,7 @@
 use super::completions::Completions;
 use super::console::Console;
 use super::device::DeviceName;
+use super::evaluate::Evaluate;
 use super::reconstruct::Reconstruct;
 use super::sample::Sample;
 use super::train::Train;
@@ -34,6 +35,7 @@ enum Command {
     Train(Train),
     Sample(Sample),
     Reconstruct(Reconstruct),
+    Evaluate(Evaluate),
     Completions(Completions),
 }
 
@@ -103,6 +105,7 @@ impl Cli {
             Command::Train(command) => command.run(&console, &device()?),
             Command::Sample(command) => command.run(&console, &device()?),
             Command::Reconstruct(command) => command.run(&console, &device()?),
+            Command::Evaluate(command) => command.run(&console, &device()?),
             Command::Completions(command) => command.run(Self::command()),
         }
     }

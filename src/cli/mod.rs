@@ -4,6 +4,7 @@ mod command;
 mod completions;
 mod console;
 mod device;
+mod evaluate;
 mod interrupts;
 mod paths;
 mod reconstruct;

@@ -4,6 +4,7 @@
 //! `docs/run-directory.md`.
 
 mod checkpoint;
+mod classifier;
 mod dir;
 mod lock;
 mod metrics;
@@ -13,6 +14,7 @@ mod state;
 pub mod weights;
 
 pub use checkpoint::{Checkpoint, save, save_model_of};
+pub use classifier::classifier;
 pub use dir::RunDir;
 pub use metrics::{Metric, MetricsLog, Recorded, SplitName, parse_metrics};
 pub use model::{load_model, newest, trained_on};
