@@ -41,10 +41,11 @@ pub fn to_bytes<'a>(
     let mut raw = Vec::new();
     for (name, tensor) in tensors {
         let values = tensor.flatten_all()?.to_vec1::<f32>()?;
-        let bytes: Vec<u8> = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
+        let mut bytes = vec![0; 4 * values.len()];
+        let (places, _) = bytes.as_chunks_mut::<4>();
+        for (place, value) in places.iter_mut().zip(values) {
+            *place = value.to_le_bytes();
+        }
         raw.push((name, tensor.dims().to_vec(), bytes));
     }
     let views = raw.iter().map(|(name, shape, bytes)| {

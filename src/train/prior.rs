@@ -8,7 +8,7 @@ use crate::model::{FittedPrior, Mode, Vae};
 use candle_core::Tensor;
 
 /// Images that a prior is fitted to: in passing, for the pictures of a training, and at its end.
-const IMAGES: usize = 1_000;
+const IMAGES: usize = 500;
 const IMAGES_AT_THE_END: usize = 10_000;
 /// Images that are encoded at a time.
 const BATCH: usize = 250;

@@ -30,8 +30,9 @@ impl Mixture {
     /// - point: (dimensions)
     pub fn log_density(&self, point: &[f64]) -> f64 {
         let mut white = vec![0.0; self.dimensions];
-        let of_each =
-            |component: &Component| component.log_scale() + component.log_form(point, &mut white);
+        let of_each = |component: &Component| {
+            component.log_scale() + component.log_form(point, &mut white, f64::NEG_INFINITY)
+        };
         let logs: Vec<f64> = self.components.iter().map(of_each).collect();
         log_sum_exp(&logs)
     }
@@ -46,12 +47,13 @@ impl Component {
         self.weight.ln() - volume - 0.5 * dimensions as f64 * TAU.ln()
     }
 
-    /// The part that is not. `white` becomes what the unit normal distribution would have in the point's place.
+    /// The part that is not; minus infinity where it is seen to be below `least`. `white` becomes what the unit normal
+    /// distribution would have in the point's place.
     ///
     /// # Shapes
     ///
     /// - point, white: (dimensions)
-    pub(super) fn log_form(&self, point: &[f64], white: &mut [f64]) -> f64 {
+    pub(super) fn log_form(&self, point: &[f64], white: &mut [f64], least: f64) -> f64 {
         let dimensions = point.len();
         let mut squares = 0.0;
         for row in 0..dimensions {
@@ -60,6 +62,9 @@ impl Component {
             let y = (point[row] - self.mean[row] - known.sum::<f64>()) / factors[row];
             white[row] = y;
             squares += y * y;
+            if -0.5 * squares < least {
+                return f64::NEG_INFINITY;
+            }
         }
         -0.5 * squares
     }

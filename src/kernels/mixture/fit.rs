@@ -135,8 +135,13 @@ fn expectation(mixture: &Mixture, points: &[f64]) -> Vec<Sums> {
         let mut sums = nothing.clone();
         let mut white = vec![0.0; *dimensions];
         for point in block.chunks_exact(*dimensions) {
-            let logs = components.iter().zip(&scales);
-            let logs = logs.map(|(component, scale)| scale + component.log_form(point, &mut white));
+            let mut highest = f64::NEG_INFINITY;
+            let logs = components.iter().zip(&scales).map(|(component, scale)| {
+                let least = highest + NEGLIGIBLE - scale;
+                let log = scale + component.log_form(point, &mut white, least);
+                highest = highest.max(log);
+                log
+            });
             let logs: Vec<f64> = logs.collect();
             let log_density = log_sum_exp(&logs);
             for (sums, log) in sums.iter_mut().zip(logs) {
