@@ -11,4 +11,4 @@ mod recorder;
 mod sample;
 mod train;
 
-pub use command::main;
+pub use command::{command, main};
