@@ -33,10 +33,12 @@ fn wrong_usage() {
             "sample --model run --threads 0".into(),
             "'0' for '--threads",
         ),
-        ("sample --model run --threads 100000".into(), "1..=1024"),
+        ("sample --model run --threads 1025".into(), "1..=1024"),
         ("sample --model run --n 0".into(), "'0' for '--n"),
+        ("sample --model run --n 100001".into(), "1..=100000"),
         ("sample --model run --n 1000000000000".into(), "1..=100000"),
         ("sample --model run --columns 0".into(), "--columns"),
+        ("sample --model run --columns 10001".into(), "1..=10000"),
         (
             "sample --model run --temperature NaN".into(),
             "--temperature: must be from 0",
@@ -45,6 +47,10 @@ fn wrong_usage() {
             "sample --model run --temperature -1".into(),
             "--temperature: must be from 0",
         ),
+        (
+            "sample --model run --temperature 100.5".into(),
+            "--temperature: must be from 0 to 100, found 100.5",
+        ),
         ("sample --model run out.gif".into(), "hint: end it in .png"),
         ("sample --model run out".into(), "hint: end it in .png"),
         (
@@ -52,6 +58,7 @@ fn wrong_usage() {
             "must end in .png",
         ),
         ("reconstruct --model run --n 0".into(), "'0' for '--n"),
+        ("reconstruct --model run --n 10001".into(), "1..=10000"),
     ] {
         place.refused(&line, 2, why);
     }

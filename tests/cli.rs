@@ -54,6 +54,9 @@ fn training_leaves_a_run_directory_with_everything_in_it() {
         plot.starts_with("<svg") && plot.trim_end().ends_with("</svg>"),
         "{plot}"
     );
+    for said in ["loss", "squared error", "KL", "lines: train, dots: test"] {
+        assert!(plot.contains(said), "no `{said}` in {plot}");
+    }
 }
 
 #[test]
@@ -83,6 +86,35 @@ fn metrics_are_one_object_a_line_and_add_up() {
     }
     let expected = [(10, true), (20, true), (20, false), (30, true), (30, false)];
     assert_eq!(order, expected);
+}
+
+#[test]
+fn a_training_line_is_the_average_of_the_steps_since_the_line_before() {
+    let place = Place::new();
+    let line = "train --quiet --config tiny.json --steps 25";
+    place.ok(&format!("{line} --image-every 1 --out each"));
+    place.ok(&format!("{line} --image-every 10 --out some"));
+    let [each, some] = ["each", "some"].map(|run| {
+        let mut metrics = place.metrics(run);
+        metrics.retain(|metric| metric["split"] == "train");
+        metrics
+    });
+    assert_eq!(each.len(), 25);
+    let mut first = 0;
+    for metric in &some {
+        let last = metric["step"].as_u64().unwrap() as usize;
+        let steps = &each[first..last];
+        for key in ["loss", "squared_error", "kl"] {
+            let values = steps.iter().map(|step| step[key].as_f64().unwrap());
+            let average = values.sum::<f64>() / steps.len() as f64;
+            let found = metric[key].as_f64().unwrap();
+            assert!((found / average - 1.0).abs() < 1e-9, "{key}: {metric}");
+        }
+        let rate = &steps[steps.len() - 1]["learning_rate"];
+        assert_eq!(metric["learning_rate"], *rate, "of the last step");
+        first = last;
+    }
+    assert_eq!(first, 25);
 }
 
 #[test]
@@ -159,6 +191,46 @@ fn flags_come_before_the_config_file_and_that_before_the_defaults() {
     );
 }
 
+/// Flags of `train` that are keys of a configuration, as clap and the configuration have them.
+fn keys() -> Vec<(String, clap::Arg, Value)> {
+    let all = serde_json::to_value(Config::default()).unwrap();
+    let command = vae::cli::command();
+    let train = command.find_subcommand("train").unwrap().get_arguments();
+    let keys = train.filter_map(|flag| {
+        let key = flag.get_long()?.replace('-', "_");
+        let default = all.get(&key)?.clone();
+        Some((key, flag.clone(), default))
+    });
+    keys.collect()
+}
+
+#[test]
+fn each_flag_that_is_a_key_sets_it() {
+    let place = Place::new();
+    let keys = keys();
+    assert_eq!(keys.len(), 10);
+    let mut line = "train --config tiny.json --out run".to_string();
+    let mut expected = Vec::new();
+    for (key, flag, default) in keys {
+        let value = match &default {
+            Value::Number(number) if number.is_u64() => json!(6),
+            Value::Number(_) => json!(0.125),
+            _ => json!(place.path("data").canonicalize().unwrap()),
+        };
+        assert_ne!(value, default);
+        let flag = flag.get_long().unwrap();
+        line += &format!(" --{flag} {}", value.to_string().trim_matches('"'));
+        expected.push((key, value));
+    }
+    place.ok(&line);
+    let config = place.json("run/config.json");
+    for (key, value) in expected {
+        assert_eq!(config[&key], value, "{key}");
+    }
+    let weights = vae::run::weights::read::<Value>(&place.path("run/model.safetensors")).unwrap();
+    assert_eq!(weights.0["mean.weight"].dims()[0], 6, "latent_dim");
+}
+
 #[test]
 fn quiet_prints_nothing_but_the_result() {
     let place = Place::new();
@@ -181,10 +253,10 @@ fn without_mnist_training_says_why_and_takes_the_built_in_digits() {
     let warning = "warning: using built-in digits, because MNIST cannot be had: ";
     assert!(outcome.stderr.contains(warning), "{}", outcome.stderr);
     let run = outcome.stdout.trim_end();
-    assert!(
-        run.starts_with("runs/") && run.ends_with("-synthetic"),
-        "{run}"
-    );
+    let digits = run.replace(|c: char| c.is_ascii_digit(), "0");
+    assert_eq!(digits, "runs/00000000-000000-synthetic");
+    let loaded = "synthetic digits: 60000 training and 10000 test images";
+    assert!(outcome.stderr.contains(loaded), "{}", outcome.stderr);
     let config = place.json(&format!("{run}/config.json"));
     assert_eq!(config["data"], "synthetic");
     assert_eq!(config["provenance"]["dataset"], "synthetic digits");
@@ -208,70 +280,52 @@ fn the_program_alone_shows_the_first_steps() {
 #[test]
 fn help_names_every_flag_with_its_default() {
     let place = Place::new();
-    let config = serde_json::to_value(Config::default()).unwrap();
-    let default = |key: &str| match &config[key] {
-        Value::String(text) => text.clone(),
-        number => number.as_f64().unwrap().to_string(),
-    };
-    let train = [
-        "data",
-        "steps",
-        "batch_size",
-        "learning_rate",
-        "latent_dim",
-        "beta",
-        "seed",
-    ];
-    let train = train
-        .iter()
-        .chain(&["image_every", "save_every", "eval_every"]);
-    let train = train.map(|key| (key.replace('_', "-"), default(key)));
-    let of = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
-        pairs
-            .iter()
-            .map(|(a, b)| (a.to_string(), b.to_string()))
-            .collect()
-    };
-    let sample = [
-        ("n", "64"),
-        ("temperature", "1"),
-        ("seed", "another"),
-        ("columns", "about"),
-    ];
-    let reconstruct = [
-        ("n", "16"),
-        ("out", "reconstructions.png"),
-        ("data", "what"),
-    ];
-    let everywhere = of(&[("threads", "all cores"), ("device", "auto")]);
-    for (command, flags) in [
-        (
-            "train",
-            train
-                .chain(of(&[("config", "as"), ("out", "a new")]))
-                .collect(),
-        ),
-        ("sample", of(&sample)),
-        ("reconstruct", of(&reconstruct)),
-    ] {
-        let help = place.ok(&format!("{command} --help")).stdout;
+    let mut program = vae::cli::command();
+    program.build();
+    for command in program.get_subcommands().filter(|c| c.get_name() != "help") {
+        let name = command.get_name();
+        let help = place.ok(&format!("{name} --help")).stdout;
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-        for (flag, default) in flags.iter().chain(&everywhere) {
-            let (_, explained) = help.split_once(&format!(" --{flag} <")).expect(flag);
-            let (_, shown) = explained.split_once("[default: ").expect(flag);
+        let takes_values = |flag: &&clap::Arg| flag.get_action().takes_values();
+        for flag in command.get_arguments() {
+            assert!(flag.get_help().is_some(), "{name}: {flag} is not explained");
+        }
+        // Without --resume a run is a new one, and without a picture they are test images.
+        let without = ["resume", "images"];
+        let flags = command.get_arguments().filter(takes_values);
+        for flag in flags.filter(|flag| !without.contains(&flag.get_id().as_str())) {
+            let usage = match flag.get_long() {
+                Some(long) => format!(" --{long} <"),
+                None => format!(" [{}] ", flag.get_value_names().unwrap()[0]),
+            };
+            let (_, explained) = help
+                .rsplit_once(&usage)
+                .unwrap_or_else(|| panic!("{name}: no {usage}"));
+            let (this, _) = explained.split_once(']').expect(&usage);
             assert!(
-                shown.starts_with(default.as_str()),
-                "{command} --{flag}: {shown}"
+                this.contains("[default: ") && !this.contains(" --"),
+                "{name}{usage}: {this}"
             );
         }
-        assert!(help.contains("--quiet"));
+    }
+    // What is written by hand.
+    for (key, flag, default) in keys() {
+        let default = match default {
+            Value::String(text) => text,
+            number => number.as_f64().unwrap().to_string(),
+        };
+        let help = flag.get_help().unwrap().to_string();
+        assert!(
+            help.ends_with(&format!("[default: {default}]")),
+            "{key}: {help}"
+        );
     }
 }
 
 #[test]
 fn shells_get_their_completions() {
     let place = Place::new();
-    for shell in ["bash", "zsh", "fish"] {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = place.ok(&format!("completions {shell}")).stdout;
         for word in ["reconstruct", "temperature", "image-every"] {
             assert!(script.contains(word), "{shell}: no `{word}`");
@@ -296,6 +350,28 @@ fn a_posterior_that_collapses_is_told_once() {
     );
 }
 
+/// The most threads that a training has at once.
+#[cfg(target_os = "linux")]
+fn most_threads(command: &mut Command) -> usize {
+    let mut child = command
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = std::fs::read_to_string(&status).unwrap_or_default();
+        let threads = status
+            .lines()
+            .find_map(|line| line.strip_prefix("Threads:"));
+        most = most.max(threads.map_or(0, |threads| threads.trim().parse().unwrap()));
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    assert!(child.wait().unwrap().success());
+    most
+}
+
 /// Only Linux tells a process's threads.
 #[cfg(target_os = "linux")]
 #[test]
@@ -304,22 +380,37 @@ fn no_more_threads_run_than_were_asked_for() {
     place.write("long.json", r#"{"data": "data", "steps": 10}"#);
     for threads in [1, 2] {
         let line = format!("train --config long.json --out run-{threads} --threads {threads}");
-        let mut child = place
-            .command(&line)
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        let status = format!("/proc/{}/status", child.id());
-        let mut most = 0;
-        while child.try_wait().unwrap().is_none() {
-            let status = std::fs::read_to_string(&status).unwrap_or_default();
-            let threads = status
-                .lines()
-                .find_map(|line| line.strip_prefix("Threads:"));
-            most = most.max(threads.map_or(0, |threads| threads.trim().parse().unwrap()));
-            std::thread::sleep(std::time::Duration::from_millis(2));
-        }
-        assert!(child.wait().unwrap().success());
-        assert_eq!(most, threads);
+        assert_eq!(most_threads(&mut place.command(&line)), threads);
     }
+    // Means and log variances of a batch are 65,536 numbers: candle's own pool, in which this thread counts.
+    let line = "train --config long.json --latent-dim 512 --steps 3 --threads 1";
+    for threads in [1, 3] {
+        let mut command = place.command(&format!("{line} --out candle-{threads}"));
+        command.env("CANDLE_NUM_THREADS", threads.to_string());
+        assert_eq!(most_threads(&mut command), threads);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn as_many_threads_run_as_the_machine_gives() {
+    let place = Place::new();
+    place.write("long.json", r#"{"data": "data", "steps": 10}"#);
+    let default = most_threads(&mut place.command("train --config long.json --out run"));
+    let given = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(default, given);
+    let cpus = std::fs::read_to_string("/proc/self/status").unwrap();
+    let cpus = cpus
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let cpus = cpus.unwrap().trim();
+    let first = cpus.split(['-', ',']).next().unwrap();
+    let mut taskset = Command::new("taskset");
+    let line = "train --config long.json --out one";
+    taskset.args(["-c", first, env!("CARGO_BIN_EXE_vae")]);
+    taskset.args(line.split(' ')).current_dir(place.path(""));
+    if Command::new("taskset").arg("--version").output().is_err() {
+        return common::skip("there is no taskset");
+    }
+    assert_eq!(most_threads(&mut taskset), 1);
 }

@@ -13,6 +13,7 @@ use common::{Outcome, Place, given};
 use hub::{FILES, Fault, File, Hub};
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -67,8 +68,12 @@ impl Home {
             "HF_TOKEN",
             "http_proxy",
             "HTTP_PROXY",
+            "https_proxy",
+            "HTTPS_PROXY",
             "all_proxy",
             "ALL_PROXY",
+            "no_proxy",
+            "NO_PROXY",
         ] {
             command.env_remove(name);
         }
@@ -184,21 +189,70 @@ fn an_address_that_is_none_is_wrong_usage() {
 
 #[test]
 fn a_proxy_is_asked_instead() {
-    let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", proxy.local_addr().unwrap());
-    let asked = std::thread::spawn(move || {
-        let (connection, _) = proxy.accept().unwrap();
-        let mut line = String::new();
-        BufReader::new(connection).read_line(&mut line).unwrap();
-        line
-    });
-    let home = Home::new();
     // Nobody has this address: only the proxy can be asked for it.
-    let mut command = home.train("http://hub.invalid", "mnist");
-    let said = fails(command.env("http_proxy", address).arg("--quiet"), 1);
-    assert_says(&said, "downloading MNIST from http://hub.invalid");
-    let line = asked.join().unwrap();
-    assert!(line.contains("http://hub.invalid/"), "{line}");
+    for (variable, hub, request) in [
+        (
+            "http_proxy",
+            "http://hub.invalid",
+            "HEAD http://hub.invalid/",
+        ),
+        (
+            "HTTP_PROXY",
+            "http://hub.invalid",
+            "HEAD http://hub.invalid/",
+        ),
+        (
+            "all_proxy",
+            "http://hub.invalid",
+            "HEAD http://hub.invalid/",
+        ),
+        (
+            "https_proxy",
+            "https://hub.invalid",
+            "CONNECT hub.invalid:443 ",
+        ),
+        (
+            "HTTPS_PROXY",
+            "https://hub.invalid",
+            "CONNECT hub.invalid:443 ",
+        ),
+    ] {
+        let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = proxy.local_addr().unwrap();
+        let asked = std::thread::spawn(move || {
+            let (connection, _) = proxy.accept().unwrap();
+            let mut line = String::new();
+            BufReader::new(connection).read_line(&mut line).unwrap();
+            line
+        });
+        let home = Home::new();
+        let mut command = home.train(hub, "mnist");
+        let said = fails(
+            command
+                .env(variable, format!("http://{address}"))
+                .arg("--quiet"),
+            1,
+        );
+        assert_says(&said, format!("downloading MNIST from {hub}"));
+        // Should nobody have asked, somebody does now.
+        let _ = TcpStream::connect(address);
+        let line = asked.join().unwrap();
+        assert!(line.starts_with(request), "{variable}: {line}");
+    }
+}
+
+#[test]
+fn an_address_without_a_proxy_is_asked_itself() {
+    let home = Home::new();
+    let hub = Hub::start(&made_up(), Fault::None);
+    let mut command = home.train(&hub.endpoint, "mnist");
+    fails(
+        command
+            .env("http_proxy", NOBODY)
+            .env("no_proxy", "127.0.0.1"),
+        1,
+    );
+    assert_eq!(hub.downloads(), [FILES, FILES].concat());
 }
 
 #[test]

@@ -518,6 +518,28 @@ fn no_file_is_long() {
     expect_none(&this_house().long_files());
 }
 
+#[test]
+fn a_mod_rs_only_declares_and_re_exports() {
+    let code = this_house().code;
+    let found: Vec<_> = code
+        .iter()
+        .filter(|file| file.ends_with("/mod.rs"))
+        .collect();
+    assert!(found.is_empty(), "code in {found:?}");
+}
+
+#[test]
+fn one_file_is_unsafe_and_the_compiler_refuses_it_elsewhere() {
+    let tree = this_house().tree;
+    let with = |text: &str| -> Vec<_> {
+        let files = tree.iter().filter(|(_, content)| content.contains(text));
+        files.map(|(file, _)| file.as_str()).collect()
+    };
+    assert_eq!(with("allow(unsafe_code"), ["src/kernels/matmul.rs"]);
+    assert_eq!(with("#![deny(unsafe_code)]"), ["src/lib.rs"]);
+    assert_eq!(with("#![forbid(unsafe_code)]"), ["src/main.rs"]);
+}
+
 // The same on small trees that have something wrong.
 
 const PLAN: &str = "The floors, each using only those below it: \

@@ -25,6 +25,23 @@ fn test_loss(data: &str, steps: u64) -> f64 {
     losses[losses.len() - 1]
 }
 
+#[test]
+fn a_larger_beta_gives_up_squared_error_for_kl() {
+    let place = Place::new();
+    // Of the last test line.
+    let terms = ["0.1", "1", "4"].map(|beta| {
+        let line = format!("train --quiet --config tiny.json --steps 400 --beta {beta}");
+        place.ok(&format!("{line} --image-every 400 --out run-{beta}"));
+        let metrics = place.metrics(&format!("run-{beta}"));
+        let last = metrics.last().unwrap();
+        ["squared_error", "kl"].map(|key| last[key].as_f64().unwrap())
+    });
+    assert!(
+        terms.is_sorted_by(|a, b| a[0] < b[0] && a[1] > b[1]),
+        "{terms:?}"
+    );
+}
+
 /// An image's squared distance from the mean image is about 53 in MNIST: what a model has to beat that
 /// has learnt nothing of the single image.
 #[test]

@@ -10,7 +10,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use serde_json::Value;
 use std::collections::HashMap;
 use vae::config::{Config, ConvConfig, LayerConfig};
-use vae::data::{Dataset, ImageShape, Split};
+use vae::data::{Dataset, ImageShape, Split, idx};
 use vae::evaluate::likelihood::log_weights;
 use vae::kernels::activation::Activation;
 use vae::model::architecture::Architecture;
@@ -22,6 +22,7 @@ use vae::nn::gradient::Gradients;
 use vae::nn::layer::{Layer, LayerPlan, LinearMap, Parameter};
 use vae::nn::sequential::Sequential;
 use vae::nn::stage::Stage;
+use vae::rng::{Purpose, normal};
 use vae::train::Trainer;
 
 const FIXTURES: &[u8] = include_bytes!("fixtures/reference.safetensors");
@@ -238,6 +239,49 @@ fn check_losses(backend: Backend, device: &Device) {
     ] {
         let found = gradients.get(var).expect(name);
         assert_close(found, &get(name), GRADIENTS, name);
+    }
+}
+
+/// All test images, one posterior sample each, without dropout, by the formulas of README.
+#[test]
+fn a_test_line_is_what_the_formulas_give() {
+    let place = common::Place::new();
+    let dropout = [("/encoder/1/dense/dropout", serde_json::json!(0.3))];
+    place.config("dropout.json", &dropout);
+    place.ok("train --quiet --config dropout.json --beta 0.25 --out run");
+    let (config, vae) = vae::run::load_model(&place.path("run"), &Device::Cpu).unwrap();
+    let test = idx::read_folder(&place.path("data")).unwrap().test;
+    let values = |tensor: &Tensor| -> Vec<f64> {
+        let values = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        values.into_iter().map(f64::from).collect()
+    };
+    let images = test.pixels.iter().map(|&pixel| f32::from(pixel) / 255.0);
+    let shape = (test.len(), test.shape.values());
+    let images = Tensor::from_vec(images.collect(), shape, &Device::Cpu).unwrap();
+    let posterior = vae.encode(&images, Mode::Inference).unwrap();
+    let (mean, log_variance) = (posterior.mean().unwrap(), posterior.log_variance().unwrap());
+    let parameters = values(&mean).into_iter().zip(values(&log_variance));
+    let kl = parameters
+        .clone()
+        .map(|(m, lv)| 0.5 * (m * m + lv.exp() - 1.0 - lv));
+    let epsilon = normal(config.seed, Purpose::Evaluation, 0, mean.elem_count());
+    let latent = parameters.zip(epsilon);
+    let latent = latent.map(|((m, lv), e)| (m + (0.5 * lv).exp() * f64::from(e)) as f32);
+    let latent = Tensor::from_vec(latent.collect(), mean.shape(), &Device::Cpu).unwrap();
+    let drawn = vae.decode(&latent, Mode::Inference).unwrap();
+    let pairs = values(&images).into_iter().zip(values(&drawn));
+    let count = test.len() as f64;
+    let kl = kl.sum::<f64>() / count;
+    let squared_error = pairs.map(|(x, y)| (x - y).powi(2)).sum::<f64>() / count;
+    let line = place.metrics("run").pop().unwrap();
+    assert_eq!(line["split"], "test");
+    for (key, expected) in [
+        ("squared_error", squared_error),
+        ("kl", kl),
+        ("loss", squared_error + 0.25 * kl),
+    ] {
+        let off = (line[key].as_f64().unwrap() / expected - 1.0).abs();
+        assert!(off < 1e-5, "{key}: {line}, expected {expected}");
     }
 }
 

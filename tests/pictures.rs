@@ -2,9 +2,12 @@
 
 mod common;
 
+use candle_core::{DType, Device, Tensor};
 use common::{Place, grid};
 use image::{DynamicImage, GrayImage, Luma, Rgba, RgbaImage};
 use vae::data::ImageShape;
+use vae::model::Mode;
+use vae::run::load_model;
 
 const PIXELS: usize = ImageShape::MNIST.values();
 
@@ -62,12 +65,44 @@ fn a_seed_draws_the_same_pictures_and_another_seed_others() {
         draw("d.png", "") != draw("e.png", ""),
         "no seed: other pictures each time"
     );
-    assert!(draw("f.png", "--seed 5 --temperature 2") != first);
+}
 
-    // No spread: every picture is the one in the middle.
-    draw("same.npy", "--n 2 --temperature 0");
-    let values = array(&place, "same.npy", 2);
-    assert!(values[..PIXELS] == values[PIXELS..]);
+#[test]
+fn a_lower_temperature_draws_what_is_nearer_to_the_middle() {
+    let place = Place::with_model();
+    let draw = |temperature: &str| {
+        place.ok(&format!(
+            "sample --model run --seed 5 --temperature {temperature} t.npy"
+        ));
+        array(&place, "t.npy", 64)
+    };
+    let middle = draw("0");
+    assert!(
+        middle[..PIXELS] == middle[63 * PIXELS..],
+        "no spread: all pictures are one"
+    );
+    let distances = ["0.7", "1", "1.5"].map(|temperature| {
+        let pairs = draw(temperature).into_iter().zip(&middle);
+        pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>()
+    });
+    assert!(0.0 < distances[0], "{distances:?}");
+    assert!(distances.is_sorted_by(|a, b| a < b), "{distances:?}");
+}
+
+#[test]
+fn temperature_0_draws_the_latent_vector_0() {
+    let place = Place::new();
+    place.config("normal.json", &[("/prior", "normal".into())]);
+    place.ok("train --config normal.json --out run");
+    place.ok("sample --model run --n 1 --temperature 0 zero.npy");
+    let (config, vae) = load_model(&place.path("run"), &Device::Cpu).unwrap();
+    let zero = Tensor::zeros((1, config.latent_dim), DType::F32, &Device::Cpu).unwrap();
+    let expected = vae.decode(&zero, Mode::Inference).unwrap();
+    let expected = expected.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    for (found, expected) in array(&place, "zero.npy", 1).iter().zip(expected) {
+        // The last bits depend on how many are decoded at a time.
+        assert!((found - expected).abs() < 1e-6, "{found}, not {expected}");
+    }
 }
 
 #[test]
@@ -144,6 +179,9 @@ fn sampling_takes_the_newest_run_unless_told_otherwise() {
     assert!(newest == draw(&format!("--model {newer}")));
     assert!(newest == draw(&format!("--model {newer}/model.safetensors")));
     assert!(newest != draw(&format!("--model {older}")));
+    let shown = |model: &str| place.ok(&format!("reconstruct --n 3 {model}")).stderr;
+    assert_eq!(shown(""), shown(&format!("--model {newer}")));
+    assert_ne!(shown(""), shown(&format!("--model {older}")));
 }
 
 #[test]
@@ -158,6 +196,10 @@ fn reconstructing_shows_test_images_of_the_run_s_own_data() {
         16
     );
 
+    // No more than there are.
+    let all = place.ok("reconstruct --model run --n 10000").stderr;
+    assert_eq!(all.lines().count(), 50, "{all}");
+
     // From elsewhere too, into a folder that is yet to be made, in more rows than one.
     std::fs::create_dir(place.path("elsewhere")).unwrap();
     let line = "reconstruct --model ../run --n 17 --out new/strip.png";
@@ -168,6 +210,26 @@ fn reconstructing_shows_test_images_of_the_run_s_own_data() {
     assert!(output.unwrap().status.success());
     let strip = place.size_of("elsewhere/new/strip.png");
     assert_eq!(strip, (grid(16), grid(4)));
+}
+
+#[test]
+fn all_pictures_of_a_run_show_the_same_images_and_latent_vectors() {
+    let place = Place::new();
+    place.config("constant.json", &[("/schedule", "constant".into())]);
+    let line = "train --quiet --config constant.json --seed 3";
+    place.ok(&format!("{line} --out run"));
+    for step in [10, 20, 30] {
+        // The run as it was then.
+        place.ok(&format!("{line} --steps {step} --out run-{step}"));
+        place.ok(&format!(
+            "sample --model run-{step} --seed 3 --columns 8 drawn.png"
+        ));
+        place.ok(&format!("reconstruct --model run-{step} --out kept.png"));
+        for (file, folder) in [("drawn.png", "samples"), ("kept.png", "reconstructions")] {
+            let of_run = place.read(&format!("run/{folder}/step-{step:06}.png"));
+            assert!(place.read(file) == of_run, "{folder} of step {step}");
+        }
+    }
 }
 
 #[test]

@@ -400,10 +400,22 @@ fn a_configuration_that_was_changed_is_refused_by_name() {
     ] {
         config[key] = value.into();
     }
+    // What is for people does not count; and of what is not there, nothing.
     config["provenance"]["version"] = "0.0.1".into();
+    config["provenance"]["dataset"] = "shapes".into();
     place.write("whole/config.json", config.to_string());
     place.ok("train --resume whole");
-    assert_eq!(place.json("whole/config.json")["save_every"], 7);
+    let mut config = place.json("whole/config.json");
+    assert_eq!(config["save_every"], 7);
+    config.as_object_mut().unwrap().remove("provenance");
+    config["steps"] = 50.into();
+    place.write("whole/config.json", config.to_string());
+    place.ok("train --resume whole");
+    let mut config = place.json("whole/config.json");
+    config["provenance"]["dataset_sha256"] = "0".into();
+    place.write("whole/config.json", config.to_string());
+    let why = "`provenance.dataset_sha256` is 0, but the run was trained with ";
+    place.refused("train --resume whole --steps 60", 2, why);
 }
 
 #[test]
@@ -461,6 +473,67 @@ fn a_new_run_leaves_the_files_of_others_alone() {
             false => assert_eq!(files[name], content.as_bytes(), "{name}"),
         }
         fs::remove_dir_all(place.path("dir")).unwrap();
+    }
+}
+
+#[test]
+fn a_directory_in_which_another_training_begins_is_not_trained_into() {
+    let place = Place::new();
+    place.write("dir/.lock", "");
+    let lock = fs::File::options()
+        .write(true)
+        .open(place.path("dir/.lock"));
+    let lock = lock.unwrap();
+    lock.lock().unwrap();
+    let line = "train --config tiny.json --out dir";
+    place.refused(line, 2, "error: dir: another training is writing into it");
+    drop(lock);
+    place.ok(line);
+}
+
+/// Neither the pictures of steps that are not drawn again, nor anything else beside pictures.
+#[test]
+fn what_a_resumed_run_does_not_draw_again_stays() {
+    let place = with_runs();
+    for name in [
+        "samples/mine.png",
+        "reconstructions/notes.txt",
+        "samples/step-000025.png",
+    ] {
+        place.write(&format!("run/{name}"), "of somebody else");
+    }
+    let before = place.files("run");
+    place.ok("train --quiet --resume run --steps 30");
+    let after = place.files("run");
+    for (name, content) in before.iter().filter(|(name, _)| name.contains('/')) {
+        assert!(after[name] == *content, "{name}");
+    }
+
+    place.write("dir/config.json", place.read("whole/config.json"));
+    place.write("dir/samples/mine.png", "of somebody else");
+    place.write("dir/samples/step-000005.png", "a picture");
+    place.ok("train --quiet --resume dir");
+    assert_eq!(place.text("dir/samples/mine.png"), "of somebody else");
+    assert!(
+        !place.path("dir/samples/step-000005.png").exists(),
+        "it begins again"
+    );
+}
+
+/// As many as `--steps` says.
+#[test]
+fn fewer_steps_than_are_done_are_all_done() {
+    let place = with_runs();
+    for steps in [10, 20] {
+        let why = format!("has done 20 of {steps} steps");
+        place.refused(&format!("train --resume run --steps {steps}"), 2, &why);
+        let before = place.files("run");
+        fs::remove_file(place.path("run/model.safetensors")).unwrap();
+        place.ok(&format!("train --quiet --resume run --steps {steps}"));
+        assert!(
+            place.files("run") == before,
+            "the weights are back, and nothing else is written"
+        );
     }
 }
 

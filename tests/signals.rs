@@ -144,15 +144,107 @@ fn a_second_signal_ends_it_at_once_and_leaves_what_was_saved() {
 fn a_closed_terminal_may_say_so_twice() {
     let place = Place::new();
     slow(&place);
-    let child = start(&place, "train --config slow.json --steps 1000 --out run");
-    wait_for(&place.path("run/metrics.jsonl"));
-    for name in ["-HUP", "-HUP", "-TERM"] {
-        signal(&child, name);
-        std::thread::sleep(Duration::from_millis(5));
+    // Nor does it count beside another signal.
+    let signals: [&[&str]; 3] = [
+        &["-HUP", "-HUP", "-TERM"],
+        &["-HUP", "-INT"],
+        &["-INT", "-HUP"],
+    ];
+    for (number, signals) in signals.iter().enumerate() {
+        let run = format!("run-{number}");
+        let line = format!("train --config slow.json --steps 1000 --out {run}");
+        let child = start(&place, &line);
+        wait_for(&place.path(format!("{run}/metrics.jsonl")));
+        for name in *signals {
+            signal(&child, name);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let ended = wait(child);
+        assert!(ended.saved(), "{signals:?}: {:?}", ended.outcome);
+        assert!(place.path(format!("{run}/model.safetensors")).exists());
     }
+}
+
+/// The first process of a container: no signal ends it, so it exits with the number that a shell shows.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_first_process_of_a_container_exits_with_the_number() {
+    let place = Place::new();
+    let unshare = |line: &str| {
+        let mut command = Command::new("unshare");
+        command.args("--user --map-root-user --pid --fork --kill-child".split(' '));
+        command.args(line.split(' ')).current_dir(place.path(""));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    if !unshare("true")
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        return common::skip("no container can be made here");
+    }
+    let line = "train --config tiny.json --steps 1000000 --out run";
+    let vae = format!("{} {line}", env!("CARGO_BIN_EXE_vae"));
+    let child = unshare(&vae).spawn().unwrap();
+    wait_for(&place.path("run/metrics.jsonl"));
+    let children = format!("/proc/{0}/task/{0}/children", child.id());
+    let first = std::fs::read_to_string(children).unwrap();
+    let kill = Command::new("kill").args(["-INT", first.trim()]).status();
+    assert!(kill.unwrap().success());
     let ended = wait(child);
+    assert_eq!(ended.status.code(), Some(130), "{:?}", ended.outcome);
     assert!(ended.saved(), "{:?}", ended.outcome);
-    assert!(place.path("run/model.safetensors").exists());
+}
+
+#[test]
+fn drawing_ends_at_once_and_leaves_whole_files() {
+    let place = Place::with_model();
+    for (name, number) in SIGNALS {
+        let child = start(&place, "sample --model run --n 20000 drawn/");
+        wait_for(&place.path("drawn/000003.png"));
+        signal(&child, name);
+        let ended = wait(child);
+        assert_eq!(ended.status.signal(), Some(number), "{:?}", ended.outcome);
+        assert_eq!(ended.outcome.stdout, "");
+        let mut drawn: Vec<_> = place.files("drawn").into_keys().collect();
+        drawn.retain(|name| !name.ends_with(".partial"));
+        assert!((4..20_000).contains(&drawn.len()), "{}", drawn.len());
+        for name in drawn {
+            assert_eq!(place.size_of(&format!("drawn/{name}")), (28, 28));
+        }
+        std::fs::remove_dir_all(place.path("drawn")).unwrap();
+    }
+
+    // While a file is written, what was there before is there yet.
+    place.write("out.npy", "what was there");
+    let old = place.read("out.npy").len() as u64;
+    for _ in 0..20 {
+        let child = start(&place, "sample --model run --n 20000 out.npy");
+        let begun = Instant::now();
+        while std::fs::metadata(place.path("out.npy")).unwrap().len() == old
+            && !half_written(&place)
+        {
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "nothing is written"
+            );
+        }
+        signal(&child, "-INT");
+        let ended = wait(child);
+        if ended.status.signal() == Some(2) {
+            assert_eq!(place.text("out.npy"), "what was there");
+            return;
+        }
+        place.write("out.npy", "what was there");
+    }
+    panic!("no file was interrupted");
+}
+
+/// Whether a file is being written, or was when its process ended.
+fn half_written(place: &Place) -> bool {
+    let entries = std::fs::read_dir(place.path("")).unwrap();
+    let mut names = entries.map(|entry| entry.unwrap().file_name());
+    names.any(|name| name.to_string_lossy().ends_with(".partial"))
 }
 
 #[test]

@@ -43,7 +43,7 @@ enum Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
 struct Global {
-    /// Threads to compute with; the results do not depend on it [default: all cores]
+    /// Threads to compute with, 1 to 1024; the results do not depend on it [default: all cores]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
 
@@ -54,6 +54,11 @@ struct Global {
     /// Print nothing but results and errors
     #[arg(long, short, global = true)]
     quiet: bool,
+}
+
+/// Every command and flag, as clap has them.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the program: parses the command line, does what it says, and gives the exit code.
@@ -106,7 +111,7 @@ impl Cli {
             Command::Sample(command) => command.run(&console, &device()?),
             Command::Reconstruct(command) => command.run(&console, &device()?),
             Command::Evaluate(command) => command.run(&console, &device()?),
-            Command::Completions(command) => command.run(Self::command()),
+            Command::Completions(command) => command.run(self::command()),
         }
     }
 }

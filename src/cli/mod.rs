@@ -12,4 +12,4 @@ mod recorder;
 mod sample;
 mod train;
 
-pub use command::main;
+pub use command::{command, main};

@@ -24,7 +24,7 @@ pub struct Reconstruct {
     #[arg(value_name = "IMAGE")]
     images: Vec<PathBuf>,
 
-    /// How many test images, 1 to 10000
+    /// How many test images, 1 to 10000; no more than there are
     #[arg(long, default_value_t = 16, value_name = "N", conflicts_with = "images",
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     n: usize,
@@ -33,7 +33,7 @@ pub struct Reconstruct {
     #[arg(long, value_name = "SOURCE", conflicts_with = "images")]
     data: Option<Source>,
 
-    /// Where to put the PNG
+    /// Where to put the grid (.png)
     #[arg(long, default_value = "reconstructions.png", value_name = "FILE")]
     out: PathBuf,
 

@@ -29,11 +29,11 @@ pub struct Sample {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
-    /// The standard deviation of the latent vectors; lower is more typical, higher more daring
+    /// The standard deviation of the latent vectors, 0 to 100; lower is more typical, higher more daring
     #[arg(long, default_value_t = 1.0, value_name = "F")]
     temperature: f64,
 
-    /// Pictures in a row of the grid [default: about a square]
+    /// Pictures in a row of the grid, 1 to 10000 [default: about a square]
     #[arg(long, value_name = "N",
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     columns: Option<usize>,
