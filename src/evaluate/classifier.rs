@@ -9,14 +9,13 @@ use crate::nn::adam::{Adam, AdamConfig};
 use crate::nn::backend::Backend;
 use crate::nn::dropout::Mode;
 use crate::nn::gradient::Gradients;
-use crate::nn::layer::{Layer, LayerPlan, LinearMap, Parameter};
+use crate::nn::layer::{LayerPlan, LinearMap, uniform_weights};
 use crate::nn::sequential::Sequential;
 use crate::nn::stage::Stage;
 use crate::parallel::keep_awake;
-use crate::rng::{Purpose, stream};
+use crate::rng::Purpose;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor, Var};
-use rand::Rng;
 use std::collections::HashMap;
 
 /// Tells classifiers that are trained in another way apart.
@@ -73,13 +72,9 @@ impl Classifier {
                 "there is only one class: nothing to recognise",
             ));
         }
-        let mut position = 0;
-        let classifier = Self::build(split.shape, classes, |_, shape, fan_in| {
-            position += 1;
-            let bound = 1.0 / (fan_in as f32).sqrt();
-            let mut rng = stream(SEED, Purpose::Classifier, position);
-            let values = (0..shape.iter().product()).map(|_| rng.random_range(-bound..=bound));
-            Ok(Tensor::from_vec(values.collect(), shape, &Device::Cpu)?)
+        let mut weights = uniform_weights(SEED, Purpose::Classifier, &Device::Cpu);
+        let classifier = Self::build(split.shape, classes, |name, shape, fan_in| {
+            Ok(weights(name, shape, fan_in)?)
         })?;
         let batch = BATCH.min(split.len());
         let steps = STEPS.min(EPOCHS * (split.len() as u64).div_ceil(batch as u64));
@@ -127,31 +122,13 @@ impl Classifier {
         classes: usize,
         mut weights: impl FnMut(&str, &[usize], usize) -> Result<Tensor>,
     ) -> Result<Self> {
-        let mut parameters = Vec::new();
-        let mut layer = |plan: &LayerPlan| -> Result<Layer> {
-            let fan_in = plan.map.fan_in();
-            let mut parameter = |kind: &str, shape: &[usize]| -> Result<Parameter> {
-                let name = format!("{}.{kind}", plan.name);
-                let parameter = Parameter::new(&weights(&name, shape, fan_in)?)?;
-                parameters.push((name, parameter.value.clone()));
-                Ok(parameter)
-            };
-            Ok(Layer {
-                weight: parameter("weight", &plan.map.weight_shape())?,
-                bias: parameter("bias", &[plan.map.bias_len()])?,
-                plan: plan.clone(),
-            })
-        };
-        let mut sequential = |number: u64, stages: Vec<Stage<LayerPlan>>| -> Result<Sequential> {
-            let stages = stages.iter().map(|stage| stage.try_map(&mut layer));
-            Ok(Sequential::new(stages.collect::<Result<_>>()?, number))
-        };
-        let body = sequential(1, body(shape)?)?;
-        let head = sequential(2, vec![Stage::Layer(dense("head", FEATURES, classes, 0.0))])?;
+        let head_plan = dense("head", FEATURES, classes, 0.0);
+        let body = Sequential::build(&body(shape)?, 1, &mut weights)?;
+        let head = Sequential::build(&[Stage::Layer(head_plan)], 2, &mut weights)?;
         Ok(Self {
+            parameters: body.parameters().chain(head.parameters()).collect(),
             body,
             head,
-            parameters,
             classes,
         })
     }

@@ -7,15 +7,13 @@ use crate::data::{Dataset, ImageShape};
 use crate::nn::backend::Backend;
 use crate::nn::dropout::Mode;
 use crate::nn::gradient::Gradients;
-use crate::nn::layer::{Layer, LayerPlan, Parameter};
+use crate::nn::layer::uniform_weights;
 use crate::nn::posterior::Posterior;
 use crate::nn::sequential::Sequential;
-use crate::nn::stage::Stage;
 use crate::nn::tensor::all_finite;
-use crate::rng::{Purpose, stream};
+use crate::rng::Purpose;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor, Var};
-use rand::Rng;
 use std::collections::HashMap;
 
 /// The loss of each image, in its two terms: (images) both.
@@ -49,13 +47,9 @@ impl Vae {
     ///
     /// If the configuration's layers do not fit each other.
     pub fn new(config: &Config, device: &Device) -> Result<Self> {
-        let mut position = 0;
-        Self::build(config, device, |_, shape, fan_in| {
-            position += 1;
-            let bound = 1.0 / (fan_in as f32).sqrt();
-            let mut rng = stream(config.seed, Purpose::Weights, position);
-            let values = (0..shape.iter().product()).map(|_| rng.random_range(-bound..=bound));
-            Ok(Tensor::from_vec(values.collect(), shape, device)?)
+        let mut weights = uniform_weights(config.seed, Purpose::Weights, device);
+        Self::build(config, device, |name, shape, fan_in| {
+            Ok(weights(name, shape, fan_in)?)
         })
     }
 
@@ -100,29 +94,12 @@ impl Vae {
         mut weights: impl FnMut(&str, &[usize], usize) -> Result<Tensor>,
     ) -> Result<Self> {
         let plan = Architecture::plan(config)?;
-        let mut parameters = Vec::new();
-        let mut layer = |plan: &LayerPlan| -> Result<Layer> {
-            let fan_in = plan.map.fan_in();
-            let mut parameter = |kind: &str, shape: &[usize]| -> Result<Parameter> {
-                let name = format!("{}.{kind}", plan.name);
-                let parameter = Parameter::new(&weights(&name, shape, fan_in)?)?;
-                parameters.push((name, parameter.value.clone()));
-                Ok(parameter)
-            };
-            Ok(Layer {
-                weight: parameter("weight", &plan.map.weight_shape())?,
-                bias: parameter("bias", &[plan.map.bias_len()])?,
-                plan: plan.clone(),
-            })
-        };
-        let mut sequential = |number: u64, stages: &[Stage<LayerPlan>]| -> Result<Sequential> {
-            let stages = stages.iter().map(|stage| stage.try_map(&mut layer));
-            Ok(Sequential::new(stages.collect::<Result<_>>()?, number))
-        };
+        let encoder = Sequential::build(&plan.encoder, 1, &mut weights)?;
+        let decoder = Sequential::build(&plan.decoder, 2, &mut weights)?;
         Ok(Self {
-            encoder: sequential(1, &plan.encoder)?,
-            decoder: sequential(2, &plan.decoder)?,
-            parameters,
+            parameters: encoder.parameters().chain(decoder.parameters()).collect(),
+            encoder,
+            decoder,
             prior: None,
             latent_dim: config.latent_dim,
             image_shape: config.image_shape(),

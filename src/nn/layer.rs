@@ -5,7 +5,9 @@
 use super::gradient::Gradient;
 use crate::kernels::activation::Activation;
 use crate::kernels::geometry::{Geometry, Grid};
-use candle_core::{Result, Tensor, Var};
+use crate::rng::{Purpose, stream};
+use candle_core::{Device, Result, Tensor, Var};
+use rand::Rng;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The linear map of a layer.
@@ -88,6 +90,16 @@ pub struct LayerPlan {
     pub dropout: f32,
 }
 
+/// What the names of a layer's parameters end with.
+const WEIGHT: &str = "weight";
+const BIAS: &str = "bias";
+
+impl LayerPlan {
+    fn parameter_name(&self, kind: &str) -> String {
+        format!("{}.{kind}", self.name)
+    }
+}
+
 /// What is learnt: values, and where the backward pass of the fused operations leaves their gradient.
 #[derive(Debug, Clone)]
 pub struct Parameter {
@@ -132,4 +144,48 @@ pub struct Layer {
     pub weight: Parameter,
     /// What is added to each channel; [`LinearMap::bias_len`] values.
     pub bias: Parameter,
+}
+
+impl Layer {
+    /// A layer with the values that `weights` gives for the name, the shape and the fan-in of each parameter.
+    pub(super) fn build<E: From<candle_core::Error>>(
+        plan: &LayerPlan,
+        weights: &mut impl FnMut(&str, &[usize], usize) -> std::result::Result<Tensor, E>,
+    ) -> std::result::Result<Self, E> {
+        let fan_in = plan.map.fan_in();
+        let mut parameter = |kind: &str, shape: &[usize]| {
+            let values = weights(&plan.parameter_name(kind), shape, fan_in)?;
+            Ok::<_, E>(Parameter::new(&values)?)
+        };
+        Ok(Self {
+            weight: parameter(WEIGHT, &plan.map.weight_shape())?,
+            bias: parameter(BIAS, &[plan.map.bias_len()])?,
+            plan: plan.clone(),
+        })
+    }
+
+    /// Its weights and its biases with their names, as in `encoder.conv1.weight`.
+    pub(super) fn parameters(&self) -> [(String, Var); 2] {
+        [(WEIGHT, &self.weight), (BIAS, &self.bias)].map(|(kind, parameter)| {
+            let name = self.plan.parameter_name(kind);
+            (name, parameter.value.clone())
+        })
+    }
+}
+
+/// Where layers start that have learnt nothing: each parameter uniform within 1 / sqrt(fan in) of 0, as PyTorch's are.
+/// The parameters of a model are asked for in their order.
+pub fn uniform_weights(
+    seed: u64,
+    purpose: Purpose,
+    device: &Device,
+) -> impl FnMut(&str, &[usize], usize) -> Result<Tensor> {
+    let mut position = 0;
+    move |_, shape, fan_in| {
+        position += 1;
+        let bound = 1.0 / (fan_in as f32).sqrt();
+        let mut rng = stream(seed, purpose, position);
+        let values = (0..shape.iter().product()).map(|_| rng.random_range(-bound..=bound));
+        Tensor::from_vec(values.collect(), shape, device)
+    }
 }

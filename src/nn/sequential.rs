@@ -5,10 +5,10 @@ use super::candle_ops::{self, channels_first};
 use super::dropout::{Mode, mask};
 use super::fused::{FusedOp, Inner};
 use super::gradient::Gradients;
-use super::layer::Layer;
+use super::layer::{Layer, LayerPlan};
 use super::stage::Stage;
 use crate::kernels::buffers::Buffers;
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, Result, Tensor, Var};
 use std::sync::Arc;
 
 /// Stages one after the other.
@@ -26,6 +26,28 @@ impl Sequential {
             number,
             buffers: Buffers::default(),
         }))
+    }
+
+    /// A sequence of what is planned, with the values that `weights` gives for the name, the shape and the fan-in of
+    /// each parameter.
+    ///
+    /// # Errors
+    ///
+    /// The first that `weights` gives.
+    pub fn build<E: From<candle_core::Error>>(
+        plans: &[Stage<LayerPlan>],
+        number: u64,
+        weights: &mut impl FnMut(&str, &[usize], usize) -> std::result::Result<Tensor, E>,
+    ) -> std::result::Result<Self, E> {
+        let stages = plans.iter();
+        let stages = stages.map(|stage| stage.try_map(|plan| Layer::build(plan, weights)));
+        let stages = stages.collect::<std::result::Result<_, E>>()?;
+        Ok(Self::new(stages, number))
+    }
+
+    /// Every weight and bias with its name, in the order of the layers.
+    pub fn parameters(&self) -> impl Iterator<Item = (String, Var)> {
+        self.layers().flat_map(Layer::parameters)
     }
 
     /// The layers with weights.
