@@ -6,7 +6,7 @@
 //!
 //! | to read first | then |
 //! | --- | --- |
-//! | [`matmul`], [`transpose`] | [`dense`] |
+//! | [`buffers`], [`scratch`], [`matmul`], [`transpose`] | [`dense`] |
 //! | [`geometry`], [`padding`] | [`im2col`], [`convolution`], [`direct_conv`], [`winograd`] |
 //! | [`vectorized`], [`elementwise`] | [`activation`], [`dropout`], [`squared_error`], [`gaussian`], [`cholesky`], [`mixture`], [`adam`] |
 

@@ -6,7 +6,8 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | [`layer`], [`stage`] | what a sequence is made of |
+//! | [`layer`], [`stage`], [`dropout`] | what a sequence is made of |
+//! | [`backend`], [`tensor`] | whose operations compute, and the values of candle's tensors |
 //! | [`sequential`] | a whole encoder or decoder |
 //! | `fused` | the same as one operation; segments of stages, one after the other |
 //! | `shards`, `primitive` | a segment that works image by image, on shards of the batch |

@@ -136,7 +136,7 @@ impl Primitive {
                         c.tiled_backward(tiling, gradient, to, transformed);
                         Vec::new()
                     }
-                    _ => c.im2col_backward(input, gradient, to),
+                    _ => c.untiled_backward(input, gradient, to),
                 };
                 Some((weights, biases))
             }
@@ -218,7 +218,7 @@ impl Convolution {
     }
 
     /// The gradient of `Wᵀ`.
-    fn im2col_backward(
+    fn untiled_backward(
         &self,
         input: &[f32],
         gradient: &[f32],

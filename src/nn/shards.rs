@@ -210,23 +210,26 @@ pub(super) fn backward(
             shard.transformed.push(part);
         }
     }
-    let mut found: Vec<_> = shards.iter().map(|_| Vec::new()).collect();
-    let shards = shards.into_iter().zip(&mut found).enumerate();
-    for_each(shards, |(number, (state, found))| {
-        *found = backward_shard(context, &primitives, number * shard, state);
+    let mut gradients: Vec<_> = shards.iter().map(|_| Vec::new()).collect();
+    let shards = shards.into_iter().zip(&mut gradients).enumerate();
+    for_each(shards, |(number, (state, gradients))| {
+        *gradients = backward_shard(context, &primitives, number * shard, state);
     });
     Ok(ShardGradients {
-        shards: found,
+        shards: gradients,
         transformed,
     })
 }
 
 /// Leaves the gradients of the parameters with them.
-pub(super) fn set_gradients(context: &BackwardContext, mut found: ShardGradients) -> Result<()> {
-    let stages = context.saved.iter().zip(&found.transformed).enumerate();
+pub(super) fn set_gradients(
+    context: &BackwardContext,
+    mut gradients: ShardGradients,
+) -> Result<()> {
+    let stages = context.saved.iter().zip(&gradients.transformed).enumerate();
     for (position, (saved, gradient)) in stages {
         if let Some(Primitive::Convolution(convolution)) = &saved.primitive {
-            let parts = found.shards.iter_mut();
+            let parts = gradients.shards.iter_mut();
             let parts = parts.filter_map(|shard| shard[position].take()).unzip();
             let transformed = saved.transformed.as_deref().zip(gradient.as_deref());
             convolution.set_gradients(parts, transformed, context.images, context.buffers)?;

@@ -1,7 +1,7 @@
 //! Tiles on their way to the Winograd domain and back, along both axes.
 
 use super::layout::TileOffset;
-use super::transforms::{ALPHA, CHANNEL_BLOCK, ChannelBlock, Matrix, Transform};
+use super::transforms::{ALPHA, CHANNEL_BLOCK, ChannelBlock, Transform, TransformMatrix};
 use crate::kernels::elementwise::add;
 
 /// Where a tile lies on a grid, in values.
@@ -54,7 +54,7 @@ pub fn to_winograd<const N: usize>(
 
 #[inline(always)]
 fn tile_to_winograd<const N: usize>(
-    [rows, columns]: [&Matrix<ALPHA, N>; 2],
+    [rows, columns]: [&TransformMatrix<ALPHA, N>; 2],
     grid: &[f32],
     view: TileView,
     tiles: &mut [&mut [f32]],
@@ -112,7 +112,7 @@ pub fn from_winograd<const N: usize>(
 
 #[inline(always)]
 fn tile_from_winograd<const N: usize>(
-    [rows, columns]: [&Matrix<N, ALPHA>; 2],
+    [rows, columns]: [&TransformMatrix<N, ALPHA>; 2],
     tiles: &[impl AsRef<[f32]>],
     offset: TileOffset,
     grid: &mut [f32],

@@ -25,14 +25,14 @@ pub const DROPPED_AT_EDGE: usize = 3;
 #[derive(Clone, Copy)]
 pub struct Transform<const M: usize, const N: usize> {
     /// Of a whole tile.
-    pub whole: Matrix<M, N>,
+    pub whole: TransformMatrix<M, N>,
     /// Of a tile at an edge.
-    pub edge: Matrix<M, N>,
+    pub edge: TransformMatrix<M, N>,
 }
 
 /// The matrix of a transform along one axis.
 #[derive(Clone, Copy)]
-pub struct Matrix<const M: usize, const N: usize> {
+pub struct TransformMatrix<const M: usize, const N: usize> {
     /// Its rows.
     pub rows: [[f32; N]; M],
     /// Whether it does without [`DROPPED_AT_EDGE`].
@@ -42,11 +42,11 @@ pub struct Matrix<const M: usize, const N: usize> {
 impl<const M: usize, const N: usize> Transform<M, N> {
     const fn new(whole: [[f32; N]; M], edge: [[f32; N]; M]) -> Self {
         Self {
-            whole: Matrix {
+            whole: TransformMatrix {
                 rows: whole,
                 edge: false,
             },
-            edge: Matrix {
+            edge: TransformMatrix {
                 rows: edge,
                 edge: true,
             },
@@ -59,7 +59,7 @@ impl<const M: usize, const N: usize> Transform<M, N> {
     }
 }
 
-impl<const M: usize, const N: usize> Matrix<M, N> {
+impl<const M: usize, const N: usize> TransformMatrix<M, N> {
     /// Whether there is such a point.
     #[inline(always)]
     pub fn has(&self, point: usize) -> bool {
@@ -158,8 +158,8 @@ mod tests {
     /// Outputs of a convolution along one axis, through the Winograd domain.
     fn through_winograd_domain<const M: usize>(
         weights: &[Vec<f32>],
-        read: &Matrix<ALPHA, ALPHA>,
-        give: &Matrix<ALPHA, M>,
+        read: &TransformMatrix<ALPHA, ALPHA>,
+        give: &TransformMatrix<ALPHA, M>,
         kernel: &[f32],
         inputs: &[f32],
     ) -> Vec<f32> {
