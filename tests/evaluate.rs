@@ -73,6 +73,36 @@ fn it_says_all_that_it_promises() {
 }
 
 #[test]
+fn its_names_are_those_of_the_page() {
+    let place = Place::with_model();
+    let found = json(&place, "--model run --importance-samples 8 --samples 20");
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, names) = page
+        .split_once("With `--json` it prints one object: ")
+        .unwrap();
+    let (names, _) = names.split_once("\n\n").unwrap();
+    let mut names: Vec<&str> = names.split('`').skip(1).step_by(2).collect();
+    fn collect(value: &Value, into: &mut Vec<String>) {
+        match value {
+            Value::Object(keys) => keys.iter().for_each(|(key, value)| {
+                into.push(key.clone());
+                collect(value, into);
+            }),
+            Value::Array(values) => values.iter().for_each(|value| collect(value, into)),
+            _ => {}
+        }
+    }
+    let mut keys = Vec::new();
+    collect(&found, &mut keys);
+    keys.sort();
+    keys.dedup();
+    names.sort();
+    names.dedup();
+    assert_eq!(keys, names);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_figures_on_any_number_of_threads() {
     let place = Place::with_model();
     let line = "--model run --importance-samples 300 --samples 40";
@@ -125,7 +155,13 @@ fn a_person_reads_a_table() {
             outcome.stdout
         );
     }
-    assert_eq!(outcome.stderr, "");
+    assert!(
+        outcome
+            .stderr
+            .starts_with("estimating the likelihood of 50 images")
+    );
+    let quiet = place.ok("evaluate --quiet --model run --importance-samples 20 --samples 40");
+    assert_eq!((quiet.stdout, quiet.stderr), (outcome.stdout, "".into()));
     // The classifier is kept.
     let files = place.files("home").into_keys();
     let kept: Vec<String> = files

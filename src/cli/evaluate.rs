@@ -35,7 +35,7 @@ pub struct Evaluate {
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(0..=1_000_000))]
     importance_samples: usize,
 
-    /// Pictures to draw, to see how real they are, 0 or 8 to 100000; with 0 none are, and no classifier is trained
+    /// Pictures to draw, to see how real they are, 0 to 100000; with 0 no classifier is trained
     #[arg(long, default_value_t = 10_000, value_name = "N",
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(0..=100_000))]
     samples: usize,
@@ -137,6 +137,10 @@ impl Evaluate {
         samples: usize,
         console: &Console,
     ) -> Result<LogLikelihood> {
+        console.say(format_args!(
+            "estimating the likelihood of {} images, with {samples} latent vectors each",
+            split.len()
+        ));
         let bar = console.bar("image", split.len() as u64, 0);
         let likelihood = likelihood::log_likelihood(vae, split, samples, self.seed, |done| {
             bar.set_position(done as u64);
@@ -155,6 +159,10 @@ impl Evaluate {
             console.say("its labels tell no classes apart: how real pictures are cannot be said");
             return Ok(None);
         }
+        console.say(format_args!(
+            "drawing {} pictures, and comparing them with real ones",
+            self.samples
+        ));
         let bar = console.bar("step", 0, 0);
         bar.set_message("training a classifier");
         let classifier = run::classifier(

@@ -156,7 +156,8 @@ impl Likeness {
             reaches: real_reaches,
             moments,
         } = reference;
-        if self.images <= NEIGHBOUR {
+        // So few have no neighbours.
+        if self.images.min(real_reaches.len()) <= NEIGHBOUR {
             return;
         }
         let distance = Moments::of(features, FEATURES).frechet_distance(moments);
