@@ -12,6 +12,24 @@ fn weights(place: &Place, run: &str, line: &str) -> Vec<u8> {
     place.read(&format!("{run}/model.safetensors"))
 }
 
+/// Starts a training anew that gets a signal once it has saved something; whether that ended it.
+#[cfg(unix)]
+fn ended_by(place: &Place, line: &str, run: &str, signal: &str) -> bool {
+    let _ = std::fs::remove_dir_all(place.path(run));
+    let mut command = place.command(line);
+    let command = command.stdout(std::process::Stdio::null());
+    let mut child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+    let checkpoint = place.path(run).join("checkpoint.safetensors");
+    while child.try_wait().unwrap().is_none() && !checkpoint.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    assert!(checkpoint.exists(), "{run} ended without a checkpoint");
+    if child.try_wait().unwrap().is_none() {
+        common::signal(&child, signal);
+    }
+    !child.wait().unwrap().success()
+}
+
 /// Convolutions of each kind with dropout, their padding uneven.
 fn with_dropout(place: &Place) {
     let conv = |channels, stride, activation| {
@@ -83,7 +101,7 @@ fn the_models_of_the_program_come_to_the_same_bytes_on_every_way() {
     let place = Place::new();
     for config in ["mnist", "article"] {
         let file = format!("{}/configs/{config}.json", env!("CARGO_MANIFEST_DIR"));
-        let line = format!("train --config {file} --data data --steps 10 --image-every 2");
+        let line = format!("train --config {file} --data data --steps 8 --image-every 2");
         let line = format!("{line} --save-every 1 --eval-every 4");
         let whole = format!("{config}-whole");
         place.ok(&format!("{line} --threads 1 --out {whole}"));
@@ -92,28 +110,16 @@ fn the_models_of_the_program_come_to_the_same_bytes_on_every_way() {
             place.ok(&format!("{line} --threads {threads} --out {run}"));
             place.assert_same(&run, &whole);
         }
-        let rarely = format!("--config {file} --data data --steps 10 --save-every 4");
+        let rarely = format!("--config {file} --data data --steps 8 --save-every 4");
         let rarely = weights(&place, &format!("{config}-rarely"), &rarely);
         assert!(rarely == place.read(&format!("{whole}/model.safetensors")));
         #[cfg(unix)]
         for signal in ["-INT", "-TERM", "-KILL"] {
             let run = format!("{config}{signal}");
-            let mut child = place
-                .command(&format!("{line} --threads 2 --out {run}"))
-                .stdout(std::process::Stdio::null())
-                .stderr(std::process::Stdio::null())
-                .spawn()
-                .unwrap();
-            while !place.path(format!("{run}/checkpoint.safetensors")).exists() {
-                assert_eq!(
-                    child.try_wait().unwrap(),
-                    None,
-                    "it ended without a checkpoint"
-                );
-                std::thread::sleep(std::time::Duration::from_millis(2));
-            }
-            common::signal(&child, signal);
-            assert!(!child.wait().unwrap().success(), "{run} came to its end");
+            let line = format!("{line} --threads 2 --out {run}");
+            // On a busy machine it may come to its end before the signal does.
+            let ended = (0..20).any(|_| ended_by(&place, &line, &run, signal));
+            assert!(ended, "{run} always came to its end");
             place.ok(&format!("train --resume {run} --threads 3"));
             place.assert_same(&run, &whole);
         }

@@ -4,8 +4,8 @@ use super::console::{Console, losses, weight};
 use crate::config::Config;
 use crate::data::Split;
 use crate::data::batches::slice_to_tensor;
-use crate::model::sampling::sample;
-use crate::model::{Mode, Vae};
+use crate::model::Vae;
+use crate::model::sampling::{reconstruct, sample};
 use crate::picture::grid;
 use crate::run::{self, Metric, MetricsLog, RunDir};
 use crate::train::{Event, Losses, Step, Trainer};
@@ -102,16 +102,10 @@ impl<'a> Recorder<'a> {
     }
 
     fn pictures(&self, vae: &Vae, step: u64) -> Result<()> {
-        let posterior = vae.encode(&self.originals, Mode::Inference)?;
-        let reconstructions = vae.decode(&posterior.mean()?, Mode::Inference)?;
-        let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
+        let originals = self.originals.flatten_all()?.to_vec1::<f32>()?;
+        let reconstructions = reconstruct(vae, &self.originals)?;
         let shape = vae.image_shape();
-        let strip = grid::png_pairs(
-            &flat(&self.originals)?,
-            &flat(&reconstructions)?,
-            shape,
-            STRIP,
-        )?;
+        let strip = grid::png_pairs(&originals, &reconstructions, shape, STRIP)?;
         files::write_durably(&self.run.reconstruction(step), &strip)?;
         let samples = sample(vae, SAMPLES, self.config.seed, 1.0)?;
         files::write_durably(

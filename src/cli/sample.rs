@@ -29,7 +29,8 @@ pub struct Sample {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
-    /// The standard deviation of the latent vectors, 0 to 100; lower is more typical, higher more daring
+    /// The standard deviation of the normal numbers that latent vectors are made of, 0 to 100; lower is more typical, higher
+    /// more daring
     #[arg(long, default_value_t = 1.0, value_name = "F")]
     temperature: f64,
 

@@ -122,9 +122,9 @@ impl Classifier {
         classes: usize,
         mut weights: impl FnMut(&str, &[usize], usize) -> Result<Tensor>,
     ) -> Result<Self> {
-        let head_plan = dense("head", FEATURES, classes, 0.0);
+        let head = dense("head", [FEATURES, classes], Activation::None, 0.0);
         let body = Sequential::build(&body(shape)?, 1, &mut weights)?;
-        let head = Sequential::build(&[Stage::Layer(head_plan)], 2, &mut weights)?;
+        let head = Sequential::build(&[head], 2, &mut weights)?;
         Ok(Self {
             parameters: body.parameters().chain(head.parameters()).collect(),
             body,
@@ -200,16 +200,18 @@ pub fn classes(split: &Split) -> usize {
     }
 }
 
-fn dense(name: &str, inputs: usize, outputs: usize, dropout: f32) -> LayerPlan {
-    LayerPlan {
+fn dense(
+    name: &str,
+    [inputs, outputs]: [usize; 2],
+    activation: Activation,
+    dropout: f32,
+) -> Stage<LayerPlan> {
+    Stage::Layer(LayerPlan {
         name: name.into(),
         map: LinearMap::Dense { inputs, outputs },
-        activation: match name {
-            "head" => Activation::None,
-            _ => Activation::Relu,
-        },
+        activation,
         dropout,
-    }
+    })
 }
 
 /// Convolutions that halve an image again and again, and a dense layer that makes features of what is left.
@@ -241,6 +243,7 @@ fn body(shape: ImageShape) -> Result<Vec<Stage<LayerPlan>>> {
         stages.push(Stage::Flatten(grid));
     }
     let values = grid.iter().product();
-    stages.push(Stage::Layer(dense("features", values, FEATURES, 0.4)));
+    let sizes = [values, FEATURES];
+    stages.push(dense("features", sizes, Activation::Relu, 0.4));
     Ok(stages)
 }

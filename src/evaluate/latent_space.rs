@@ -4,13 +4,12 @@ use crate::Result;
 use crate::data::Split;
 use crate::data::batches::slice_to_tensor;
 use crate::kernels::cholesky::cholesky;
+use crate::model::prior::ACTIVE;
 use crate::model::{Mode, Vae};
 use serde::Serialize;
 
 /// Images that are encoded at a time.
 const BATCH: usize = 250;
-/// A dimension whose posterior means vary more than this over images is active (Burda et al., 2016, section 5.2).
-const ACTIVE: f64 = 0.01;
 
 /// What a model makes of its latent space, over the images of a split.
 #[derive(Debug, Clone, PartialEq, Serialize)]

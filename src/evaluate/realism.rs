@@ -6,9 +6,8 @@ use super::neighbours::{nearest, reaches, share_within};
 use crate::Result;
 use crate::data::batches::slice_to_tensor;
 use crate::data::{Dataset, Split};
-use crate::model::sampling::sample;
-use crate::model::{Mode, Vae};
-use candle_core::Tensor;
+use crate::model::Vae;
+use crate::model::sampling::{reconstruct, sample};
 use serde::Serialize;
 
 /// How probable a class has to be for an image to be recognised.
@@ -180,9 +179,7 @@ fn reconstructions(vae: &Vae, split: &Split) -> Result<Vec<f32>> {
     let count = split.len().min(MOST_IMAGES);
     for first in (0..count).step_by(BATCH) {
         let images = slice_to_tensor(split, first, (first + BATCH).min(count))?;
-        let posterior = vae.encode(&images, Mode::Inference)?;
-        let reconstructions: Tensor = vae.decode(&posterior.mean()?, Mode::Inference)?;
-        values.extend(reconstructions.flatten_all()?.to_vec1::<f32>()?);
+        values.extend(reconstruct(vae, &images)?);
     }
     Ok(values)
 }

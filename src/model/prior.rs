@@ -24,8 +24,9 @@ const CHOLESKY: &str = "prior.cholesky";
 /// The most latent dimensions that a mixture spans: those in which means differ most. In the others, of which a model
 /// makes little use, the unit normal distribution serves.
 const MOST_DIMENSIONS: usize = 16;
-/// A dimension whose means vary less than this is of no use to a model (Burda et al., 2016, section 5.2).
-const ACTIVE: f64 = 0.01;
+/// A latent dimension is active where the variance over images of its posterior mean is above this (Burda et al., 2016,
+/// section 5.2).
+pub const ACTIVE: f64 = 0.01;
 
 /// A map of the unit normal distribution onto a mixture of normal distributions.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,32 +101,14 @@ impl FittedPrior {
         let means = take(MEAN, &[components, spanned])?;
         let factors = take(CHOLESKY, &[components, spanned, spanned])?;
         let in_order = dimensions.is_sorted_by(|a, b| a < b);
-        let in_range = |d: &f64| d.fract() == 0.0 && (0.0..latent_dim as f64).contains(d);
-        if !(1..=MOST_DIMENSIONS).contains(&spanned)
-            || !in_order
-            || !dimensions.iter().all(in_range)
-        {
+        let is_one = |d: &f64| d.fract() == 0.0 && (0.0..latent_dim as f64).contains(d);
+        let in_range = (1..=MOST_DIMENSIONS).contains(&spanned);
+        if !in_range || !in_order || !dimensions.iter().all(is_one) {
             return Err(refused(format!("`{DIMENSION}` names no latent dimensions")));
         }
-        let factors = || factors.chunks(spanned * spanned);
-        let mut diagonals = factors().flat_map(|factor| factor.iter().step_by(spanned + 1));
-        let positive = |value: &f64| *value > 0.0;
-        let in_range = (1..=MOST_COMPONENTS).contains(&components);
-        if !in_range || !shares.iter().all(positive) || !diagonals.all(positive) {
-            return Err(refused("it is no mixture of normal distributions".into()));
-        }
-        let parts = shares.iter().zip(means.chunks(spanned)).zip(factors());
-        let components = parts.map(|((&weight, mean), cholesky)| Component {
-            weight,
-            mean: mean.into(),
-            cholesky: cholesky.into(),
-        });
         Ok(Some(Self {
             dimensions: dimensions.into_iter().map(|d| d as usize).collect(),
-            mixture: Mixture {
-                dimensions: spanned,
-                components: components.collect(),
-            },
+            mixture: mixture_of(&shares, &means, &factors)?,
             latent_dim,
         }))
     }
@@ -178,6 +161,31 @@ impl FittedPrior {
         });
         vectors.concat()
     }
+}
+
+/// The mixture of components with these shares, means and Cholesky factors, one after the other.
+fn mixture_of(shares: &[f64], means: &[f64], factors: &[f64]) -> Result<Mixture> {
+    if !(1..=MOST_COMPONENTS).contains(&shares.len()) {
+        return Err(refused(format!("it has {} components", shares.len())));
+    }
+    let dimensions = means.len() / shares.len();
+    let factors = || factors.chunks_exact(dimensions * dimensions);
+    let mut diagonals = factors().flat_map(|factor| factor.iter().step_by(dimensions + 1));
+    let positive = |value: &f64| *value > 0.0;
+    if !shares.iter().all(positive) || !diagonals.all(positive) {
+        return Err(refused("it is no mixture of normal distributions".into()));
+    }
+    let parts = means.chunks_exact(dimensions).zip(factors());
+    let components = shares.iter().zip(parts);
+    let components = components.map(|(&weight, (mean, cholesky))| Component {
+        weight,
+        mean: mean.into(),
+        cholesky: cholesky.into(),
+    });
+    Ok(Mixture {
+        dimensions,
+        components: components.collect(),
+    })
 }
 
 /// The dimensions in which means vary most, ascending.

@@ -1,4 +1,4 @@
-//! Pictures that nobody drew, from the prior.
+//! Pictures that nobody drew, from the prior; and what is kept of those that somebody did.
 
 use super::vae::Vae;
 use crate::Result;
@@ -34,4 +34,16 @@ pub fn sample(vae: &Vae, count: usize, seed: u64, temperature: f64) -> Result<Ve
     }
     images.truncate(count * vae.image_shape().values());
     Ok(images)
+}
+
+/// What a model keeps of images, decoded from their posteriors' means: the values of as many images, one after the
+/// other.
+///
+/// # Shapes
+///
+/// - images: (images, values of an image), 0 to 1
+pub fn reconstruct(vae: &Vae, images: &Tensor) -> Result<Vec<f32>> {
+    let posterior = vae.encode(images, Mode::Inference)?;
+    let reconstructions = vae.decode(&posterior.mean()?, Mode::Inference)?;
+    Ok(reconstructions.flatten_all()?.to_vec1()?)
 }
