@@ -89,7 +89,7 @@ fn while_data_load_there_is_nothing_to_save_and_nothing_is_left() {
 fn from_the_first_step_on_a_run_is_saved_whatever_it_is_at() {
     let place = Place::new();
     slow(&place);
-    let line = "train --config slow.json --steps 4 --image-every 2 --save-every 2 --eval-every 2";
+    let line = "train --config slow.json --steps 8 --image-every 2 --save-every 2 --eval-every 2";
     place.ok(&format!("{line} --out whole"));
     // The last file before a stage.
     let stages = [
@@ -121,7 +121,7 @@ fn from_the_first_step_on_a_run_is_saved_whatever_it_is_at() {
 fn a_second_signal_ends_it_at_once_and_leaves_what_was_saved() {
     let place = Place::new();
     slow(&place);
-    let line = "train --config slow.json --steps 1000 --save-every 2";
+    let line = "train --config slow.json --steps 1000 --save-every 8";
     for [first, second] in [["-INT", "-TERM"], ["-TERM", "-INT"], ["-INT", "-INT"]] {
         let child = start(&place, &format!("{line} --out cut"));
         wait_for(&place.path("cut/model.safetensors"));
