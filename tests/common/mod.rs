@@ -29,6 +29,22 @@ pub const TINY: &str = r#"{
   ]
 }"#;
 
+/// Has the programs that a test starts hear signals, also where the tests themselves were started to ignore one, as a
+/// script's background jobs are: what a process catches, its children do by default.
+#[cfg(unix)]
+fn hear_signals() {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use std::sync::{Arc, Once, atomic::AtomicBool};
+
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
+            let always = Arc::new(AtomicBool::new(true));
+            signal_hook::flag::register_conditional_default(signal, always).unwrap();
+        }
+    });
+}
+
 /// Sends a signal, named as `kill` names it.
 #[cfg(unix)]
 pub fn signal(child: &std::process::Child, signal: &str) {
@@ -83,6 +99,8 @@ pub struct Outcome {
 
 impl Place {
     pub fn new() -> Self {
+        #[cfg(unix)]
+        hear_signals();
         let place = Self(TempDir::new().unwrap());
         write_folder(&place.path("data"), &shapes()).unwrap();
         place.write("tiny.json", TINY);
