@@ -13,7 +13,7 @@
 //!
 //! They are named after what they are for a convolution, as in oneDNN. They work on the images of a shard, and cut them
 //! into chunks whose patches stay in a core's cache. Where the large grid has one channel, patches are mostly copies of few
-//! pixels: [`direct_conv`](super::direct_conv) computes those from the pixels themselves.
+//! pixels: [`direct_conv`] computes those from the pixels themselves.
 
 use super::buffers::{Buffer, Buffers};
 use super::direct_conv;
