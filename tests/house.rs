@@ -540,6 +540,20 @@ fn one_file_is_unsafe_and_the_compiler_refuses_it_elsewhere() {
     assert_eq!(with("#![forbid(unsafe_code)]"), ["src/main.rs"]);
 }
 
+/// A test that cannot do its work says so past the harness, which would swallow it.
+#[test]
+fn tests_are_skipped_in_one_way() {
+    let word = ["SKIP", "PED"].concat();
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let files = fs::read_dir(tests)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    for file in files.filter(|file| file.extension().is_some_and(|end| end == "rs")) {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(!text.contains(&word), "{file:?} does not use common::skip");
+    }
+}
+
 // The same on small trees that have something wrong.
 
 const PLAN: &str = "The floors, each using only those below it: \

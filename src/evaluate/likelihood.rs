@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::data::Split;
 use crate::data::batches::slice_to_tensor;
+use crate::kernels::mixture::log_sum_exp;
 use crate::model::{Mode, Posterior, Vae};
 use crate::rng::{Purpose, normal};
 use candle_core::{Device, Tensor};
@@ -127,17 +128,6 @@ pub fn log_weights(
         }
     }
     Ok(logs)
-}
-
-/// The logarithm of a sum of numbers of which these are the logarithms.
-fn log_sum_exp(logs: &[f64]) -> f64 {
-    let highest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    highest
-        + logs
-            .iter()
-            .map(|log| (log - highest).exp())
-            .sum::<f64>()
-            .ln()
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ impl Component {
 }
 
 /// The logarithm of a sum of numbers of which these are the logarithms.
-pub(super) fn log_sum_exp(logs: &[f64]) -> f64 {
+pub fn log_sum_exp(logs: &[f64]) -> f64 {
     let highest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if highest == f64::NEG_INFINITY {
         return highest;

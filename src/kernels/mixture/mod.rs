@@ -4,6 +4,6 @@ mod density;
 mod fit;
 mod transport;
 
-pub use density::{Component, Mixture};
+pub use density::{Component, Mixture, log_sum_exp};
 pub use fit::fit;
 pub use transport::transport;
