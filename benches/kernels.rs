@@ -10,6 +10,7 @@ use vae::model::architecture::Architecture;
 use vae::model::{Mode, Posterior};
 use vae::nn::adam::{Adam, AdamConfig};
 use vae::nn::backend::Backend;
+use vae::nn::criterion::Criterion;
 use vae::nn::gradient::Gradients;
 use vae::nn::layer::{Layer, Parameter};
 use vae::nn::sequential::Sequential;
@@ -112,7 +113,7 @@ fn losses(bencher: Bencher, backend: &Backend) {
     let mode = Mode::Training { seed: 1, step: 1 };
     bencher.bench_local(|| {
         let posterior = Posterior::new(parameters.as_tensor().clone()).unwrap();
-        let errors = sequential.squared_error(&input, &images, mode, *backend);
+        let errors = sequential.errors(&input, &images, Criterion::SquaredError, mode, *backend);
         let kl = posterior.kl(*backend).unwrap();
         let loss = (errors.unwrap() + kl).unwrap().mean_all().unwrap();
         loss.backward().unwrap()
@@ -126,6 +127,8 @@ fn adam(bencher: Bencher, backend: &Backend) {
         beta1: 0.9,
         beta2: 0.999,
         epsilon: 1e-8,
+        weight_decay: 0.0,
+        max_gradient_norm: None,
     };
     let weight = Var::from_tensor(&noise(&[1000, 1000])).unwrap();
     let gradients = Gradients::new(weight.sum_all().unwrap().backward().unwrap());

@@ -32,6 +32,10 @@ pub enum Purpose {
     Importance = 9,
     /// The first values of a classifier's weights; the step is the parameter's position.
     Classifier = 10,
+    /// Pixels that are made black or white in training; the step is how many images were seen before.
+    Binarize = 11,
+    /// Pixels that are made black or white once; the step is the number of the image.
+    BinarizeOnce = 12,
 }
 
 /// The generator for one draw.

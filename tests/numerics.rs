@@ -17,13 +17,15 @@ use vae::model::architecture::Architecture;
 use vae::model::geometry::{convolution, transposed_convolution};
 use vae::model::{Mode, Posterior, Vae};
 use vae::nn::adam::{Adam, AdamConfig};
+use vae::nn::average::{decay_at, move_averages};
 use vae::nn::backend::Backend;
+use vae::nn::criterion::Criterion;
 use vae::nn::gradient::Gradients;
 use vae::nn::layer::{Layer, LayerPlan, LinearMap, Parameter};
 use vae::nn::sequential::Sequential;
 use vae::nn::stage::Stage;
 use vae::rng::{Purpose, normal};
-use vae::train::Trainer;
+use vae::train::{Objective, Trainer};
 
 const FIXTURES: &[u8] = include_bytes!("fixtures/reference.safetensors");
 
@@ -225,7 +227,9 @@ fn check_losses(backend: Backend, device: &Device) {
     );
     let mode = Mode::Training { seed: 1, step: 1 };
     let sequence = identity(x.dim(1).unwrap(), device);
-    let errors = sequence.squared_error(&y, &x, mode, backend).unwrap();
+    let errors = sequence
+        .errors(&y, &x, Criterion::SquaredError, mode, backend)
+        .unwrap();
     let kl = posterior(&mean, &log_variance).kl(backend).unwrap();
     assert_close(&errors, &get("squared_error"), VALUES, "squared error");
     assert_close(&kl, &get("kl"), VALUES, "kl");
@@ -239,6 +243,27 @@ fn check_losses(backend: Backend, device: &Device) {
     ] {
         let found = gradients.get(var).expect(name);
         assert_close(found, &get(name), GRADIENTS, name);
+    }
+}
+
+#[test]
+fn cross_entropies_match_pytorch() {
+    for backend in [Backend::Fused, Backend::Candle] {
+        let fixtures = Fixtures::load(&Device::Cpu);
+        let get = |name: &str| fixtures.get("cross_entropy", name);
+        let (x, logits) = (get("x"), fixtures.var("cross_entropy", "logits"));
+        let mode = Mode::Training { seed: 1, step: 1 };
+        let sequence = identity(x.dim(1).unwrap(), &Device::Cpu);
+        let errors = sequence.errors(&logits, &x, Criterion::CrossEntropy, mode, backend);
+        let errors = errors.unwrap();
+        let column = |column| errors.narrow(1, column, 1).unwrap().squeeze(1).unwrap();
+        let (entropy, square) = (column(0), column(1));
+        assert_close(&entropy, &get("cross_entropy"), VALUES, "cross entropy");
+        assert_close(&square, &get("squared_error"), VALUES, "squared error");
+        let total = (entropy + (square * 0.3).unwrap()).unwrap();
+        let gradients = total.mean_all().unwrap().backward().unwrap();
+        let found = gradients.get(&logits).unwrap();
+        assert_close(found, &get("grad_logits"), GRADIENTS, "logits");
     }
 }
 
@@ -290,9 +315,11 @@ fn a_target_of_another_size_is_refused() {
     let [input, target] =
         [(2, 3), (2, 4)].map(|shape| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap());
     for backend in [Backend::Fused, Backend::Candle] {
-        let errors =
-            identity(3, &Device::Cpu).squared_error(&input, &target, Mode::Inference, backend);
-        assert!(errors.is_err(), "{backend:?}");
+        for criterion in [Criterion::SquaredError, Criterion::CrossEntropy] {
+            let sequence = identity(3, &Device::Cpu);
+            let errors = sequence.errors(&input, &target, criterion, Mode::Inference, backend);
+            assert!(errors.is_err(), "{backend:?}");
+        }
     }
 }
 
@@ -339,26 +366,51 @@ fn adam_moves_as_pytorchs_does() {
 }
 
 fn check_adam(backend: Backend, device: &Device) {
-    let fixtures = Fixtures::load(device);
-    let weight = fixtures.var("adam", "weight0");
     let config = AdamConfig {
         beta1: 0.9,
         beta2: 0.999,
         epsilon: 1e-8,
+        weight_decay: 0.0,
+        max_gradient_norm: None,
     };
+    check_optimiser("adam", config, backend, device);
+    let with_decay = AdamConfig {
+        weight_decay: 0.1,
+        max_gradient_norm: Some(2.0),
+        ..config
+    };
+    check_optimiser("adamw", with_decay, backend, device);
+}
+
+fn check_optimiser(name: &str, config: AdamConfig, backend: Backend, device: &Device) {
+    let fixtures = Fixtures::load(device);
+    let weight = fixtures.var(name, "weight0");
     let adam = Adam::new(config, vec![weight.clone()], backend).unwrap();
     for step in 1..=4 {
-        let gradient = fixtures.get("adam", &format!("grad{step}"));
+        let gradient = fixtures.get(name, &format!("grad{step}"));
         let scalar = (weight.as_tensor() * gradient).unwrap().sum_all().unwrap();
         let gradients = Gradients::new(scalar.backward().unwrap());
         adam.step(&gradients, 3e-3, step).unwrap();
-        let expected = fixtures.get("adam", &format!("weight{step}"));
-        assert_close(
-            weight.as_tensor(),
-            &expected,
-            VALUES,
-            &format!("step {step}"),
-        );
+        let expected = fixtures.get(name, &format!("weight{step}"));
+        let what = format!("{name}, step {step}");
+        assert_close(weight.as_tensor(), &expected, VALUES, &what);
+    }
+}
+
+#[test]
+fn an_average_is_the_sum_of_what_it_saw() {
+    let values = |factor: f32| -> Vec<f32> { (0..20_000).map(|i| factor * i as f32).collect() };
+    for backend in [Backend::Fused, Backend::Candle] {
+        let var = |factor| Var::from_vec(values(factor), (200, 100), &Device::Cpu).unwrap();
+        let (average, parameter) = (var(1.0), var(3.0));
+        let pairs = vec![(average.clone(), parameter.clone())];
+        move_averages(&pairs, decay_at(0.9, 1), backend).unwrap();
+        move_averages(&pairs, 0.9, backend).unwrap();
+        let first = 3.0 - 2.0 * decay_at(0.9, 1);
+        let expected =
+            Tensor::from_vec(values((0.9 * first + 0.3) as f32), (200, 100), &Device::Cpu);
+        assert_close(average.as_tensor(), &expected.unwrap(), VALUES, "average");
+        assert_eq!(flat(parameter.as_tensor()), values(3.0));
     }
 }
 
@@ -465,18 +517,57 @@ fn check_models(backend: Backend, device: &Device) {
 
         let total = (terms.squared_error + terms.kl).unwrap();
         let gradients = vae.gradients(&total.mean_all().unwrap()).unwrap();
-        for (parameter, var) in vae.parameters() {
-            let gradient = &gradients.get(var).unwrap().expect(parameter);
-            match fixtures.tensors.get(&format!("{name}.grad.{parameter}")) {
-                Some(expected) => assert_close(gradient, expected, GRADIENTS, parameter),
-                None => {
-                    let stats = flat(&fixtures.get(name, &format!("grad_stats.{parameter}")));
-                    let values = flat(gradient).into_iter().map(f64::from);
-                    let norm = values.map(|g| g * g).sum::<f64>().sqrt() as f32;
-                    assert!((norm / stats[1] - 1.0).abs() < GRADIENTS, "{parameter}");
-                }
+        check_gradients(&fixtures, name, &vae, &gradients);
+    }
+}
+
+/// The gradients of a model's parameters, or their length where they are many.
+fn check_gradients(fixtures: &Fixtures, name: &str, vae: &Vae, gradients: &Gradients) {
+    for (parameter, var) in vae.parameters() {
+        let gradient = &gradients.get(var).unwrap().expect(parameter);
+        let what = format!("{name}: {parameter}");
+        match fixtures.tensors.get(&format!("{name}.grad.{parameter}")) {
+            Some(expected) => assert_close(gradient, expected, GRADIENTS, &what),
+            None => {
+                let stats = flat(&fixtures.get(name, &format!("grad_stats.{parameter}")));
+                let values = flat(gradient).into_iter().map(f64::from);
+                let norm = values.map(|g| g * g).sum::<f64>().sqrt() as f32;
+                assert!((norm / stats[1] - 1.0).abs() < GRADIENTS, "{what}");
             }
         }
+    }
+}
+
+#[test]
+fn fused_objectives_match_pytorch() {
+    check_objectives(Backend::Fused, &Device::Cpu);
+}
+
+#[test]
+fn candle_objectives_match_pytorch() {
+    check_objectives(Backend::Candle, &Device::Cpu);
+}
+
+/// Likelihoods, importance weights and free bits.
+fn check_objectives(backend: Backend, device: &Device) {
+    let fixtures = Fixtures::load(device);
+    let cases = fixtures.of_kind(&["objective"]);
+    assert_eq!(cases.len(), 5);
+    for (name, case) in cases {
+        let config = Config::parse(&case["config"].to_string(), name).unwrap();
+        let vae = Vae::with_weights(&config, device, formula_weights(case)).unwrap();
+        let vae = vae.with_backend(backend);
+        let (x, epsilon) = (fixtures.get(name, "x"), fixtures.get(name, "epsilon"));
+        let training = Mode::Training { seed: 1, step: 1 };
+        let terms = vae.terms(&x, &epsilon, training).unwrap();
+        let found = Objective::of(&terms, &epsilon, &config, config.beta).unwrap();
+        let expected = f64::from(fixtures.get(name, "loss").to_scalar::<f32>().unwrap());
+        let loss = f64::from(found.loss.to_scalar::<f32>().unwrap());
+        for found in [found.losses.loss, loss] {
+            let off = (found / expected - 1.0).abs();
+            assert!(off < f64::from(VALUES), "{name}: {found}, not {expected}");
+        }
+        check_gradients(&fixtures, name, &vae, &vae.gradients(&found.loss).unwrap());
     }
 }
 
@@ -600,6 +691,7 @@ fn a_gpu_has_all_the_same_numbers() {
         check_posterior_samples,
         check_adam,
         check_models,
+        check_objectives,
         check_training,
     ] {
         check(Backend::of(&gpu), &gpu);
@@ -619,6 +711,18 @@ fn check_training(backend: Backend, device: &Device) {
         ("mnist", read("mnist")),
         ("article", read("article")),
         ("dense", dense.into()),
+        (
+            "importance-weighted",
+            r#"{"likelihood": "bernoulli", "binarize": "dynamic", "train_importance_samples": 3,
+                "weight_decay": 0.1, "max_gradient_norm": 10.0, "ema_decay": 0.9,
+                "beta_schedule": {"linear": 3}}"#
+                .into(),
+        ),
+        (
+            "gaussian",
+            r#"{"likelihood": "gaussian", "free_bits": 0.5, "beta_schedule": {"cyclic": 2}}"#
+                .into(),
+        ),
     ] {
         let config = Config {
             batch_size: 8,
@@ -634,6 +738,8 @@ fn check_training(backend: Backend, device: &Device) {
         let expected = losses(Backend::Fused, &Device::Cpu);
         for (found, expected) in losses(backend, device).iter().zip(expected) {
             for (found, expected) in [
+                (found.loss, expected.loss),
+                (found.reconstruction, expected.reconstruction),
                 (found.squared_error, expected.squared_error),
                 (found.kl, expected.kl),
             ] {

@@ -1,7 +1,8 @@
 //! What the program says: messages and a progress bar to stderr, results to stdout.
 
+use crate::config::{Config, Likelihood};
 use crate::data::Notice;
-use crate::train::Step;
+use crate::train::Losses;
 use crate::{Error, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Display;
@@ -84,16 +85,23 @@ pub fn print(text: impl Display) -> Result<()> {
     }
 }
 
-/// A step's losses, as the bar and the plain lines show them.
-pub fn losses(step: &Step, beta: f64, images_per_second: f64) -> String {
-    let losses = step.losses;
-    format!(
-        "loss {:.2} = {:.2} squared error + {}{:.2} KL  {images_per_second:.0} images/s",
-        losses.loss(beta),
-        losses.squared_error,
-        weight(beta),
-        losses.kl
-    )
+/// Losses, as the bar and the plain lines show them: a sum, where the loss is one.
+pub fn losses(losses: Losses, beta: f64, config: &Config) -> String {
+    let Losses {
+        loss,
+        reconstruction,
+        kl,
+        ..
+    } = losses;
+    let name = match config.likelihood {
+        Likelihood::SquaredError => "squared error",
+        Likelihood::Gaussian | Likelihood::Bernoulli => "reconstruction",
+    };
+    let weight = weight(beta);
+    match (loss - reconstruction - beta * kl).abs() <= 1e-9 * loss.abs().max(1.0) {
+        true => format!("loss {loss:.2} = {reconstruction:.2} {name} + {weight}{kl:.2} KL"),
+        false => format!("loss {loss:.2}, {reconstruction:.2} {name}, {weight}{kl:.2} KL"),
+    }
 }
 
 /// How the KL's weight is shown in a sum: not at all where it is 1.
@@ -101,7 +109,7 @@ pub fn weight(beta: f64) -> String {
     if beta == 1.0 {
         String::new()
     } else {
-        format!("{beta} x ")
+        format!("{} x ", (beta * 1e4).round() / 1e4)
     }
 }
 

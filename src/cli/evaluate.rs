@@ -2,7 +2,8 @@
 
 use super::console::{Console, print, weight};
 use super::paths::model_path;
-use crate::data::{self, Dataset, Source, Split};
+use crate::config::{Config, Likelihood};
+use crate::data::{self, Binarize, Dataset, Source, Split};
 use crate::evaluate::classifier::classes;
 use crate::evaluate::{LatentSpace, Likeness, LogLikelihood, Realism, likelihood, realism};
 use crate::model::Vae;
@@ -69,10 +70,14 @@ struct Evaluation {
     images: usize,
     /// What the KL counts in the loss, as in the model's training.
     beta: f64,
+    likelihood: Likelihood,
+    binarize: Binarize,
+    /// The negative logarithm of an image's density for its latent vector: what the likelihood says.
+    reconstruction: f64,
     squared_error: f64,
     kl: f64,
     loss: f64,
-    /// -(squared_error + kl), whatever beta is.
+    /// -(reconstruction + kl), whatever beta is.
     elbo: f64,
     nll: Option<f64>,
     nll_standard_error: Option<f64>,
@@ -99,6 +104,8 @@ impl Evaluate {
             SplitName::Test => &dataset.test,
             SplitName::Train => &dataset.train,
         };
+        // As the model sees them; how real pictures are is seen beside images as they are.
+        let split = &config.binarize.split(split.clone(), config.seed);
         let losses = train::evaluate(&vae, split, &config)?;
         let latent_space = LatentSpace::of(&vae, split)?;
         let likelihood = match self.importance_samples {
@@ -111,17 +118,20 @@ impl Evaluate {
             split: self.split,
             images: split.len(),
             beta: config.beta,
+            likelihood: config.likelihood,
+            binarize: config.binarize,
+            reconstruction: losses.reconstruction,
             squared_error: losses.squared_error,
             kl: losses.kl,
-            loss: losses.loss(config.beta),
-            elbo: -losses.loss(1.0),
+            loss: losses.loss,
+            elbo: -(losses.reconstruction + losses.kl),
             nll: likelihood.map(|likelihood| likelihood.negative),
             nll_standard_error: likelihood.map(|likelihood| likelihood.standard_error),
             importance_samples: self.importance_samples,
             seed: self.seed,
             active_units: latent_space.active_units(),
             latent_space,
-            samples: self.realism(&vae, &dataset, console)?,
+            samples: self.realism(&vae, &config, &dataset, console)?,
         };
         match self.json {
             true => print(format_args!("{}\n", evaluation.json()?))?,
@@ -151,7 +161,13 @@ impl Evaluate {
 }
 
 impl Evaluate {
-    fn realism(&self, vae: &Vae, dataset: &Dataset, console: &Console) -> Result<Option<Realism>> {
+    fn realism(
+        &self,
+        vae: &Vae,
+        config: &Config,
+        dataset: &Dataset,
+        console: &Console,
+    ) -> Result<Option<Realism>> {
         if self.samples == 0 {
             return Ok(None);
         }
@@ -174,7 +190,8 @@ impl Evaluate {
             },
         );
         bar.finish_and_clear();
-        realism(vae, &classifier?, dataset, self.samples, self.seed).map(Some)
+        let seen = config.binarize.split(dataset.test.clone(), config.seed);
+        realism(vae, &classifier?, dataset, &seen, self.samples, self.seed).map(Some)
     }
 }
 
@@ -196,13 +213,23 @@ impl Evaluation {
                 self.images, self.dataset
             ),
             format!("  squared error  {:9.2}", self.squared_error),
-            format!("  KL             {:9.2}", self.kl),
-            format!(
-                "  loss           {:9.2}   squared error + {}KL",
-                self.loss,
-                weight(self.beta)
-            ),
         ];
+        let reconstruction = match self.likelihood {
+            Likelihood::SquaredError => "squared error",
+            Likelihood::Gaussian | Likelihood::Bernoulli => {
+                lines.push(format!(
+                    "  reconstruction {:9.2}   -log p(x | z)",
+                    self.reconstruction
+                ));
+                "reconstruction"
+            }
+        };
+        lines.push(format!("  KL             {:9.2}", self.kl));
+        lines.push(format!(
+            "  loss           {:9.2}   {reconstruction} + {}KL",
+            self.loss,
+            weight(self.beta)
+        ));
         if let (Some(nll), Some(error)) = (self.nll, self.nll_standard_error) {
             let samples = self.importance_samples;
             lines.push(format!(

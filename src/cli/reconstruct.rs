@@ -2,8 +2,9 @@
 
 use super::console::Console;
 use super::paths::{model_path, write_result};
+use crate::config::Config;
 use crate::data::batches::slice_to_tensor;
-use crate::data::{self, ImageShape, Source};
+use crate::data::{self, Source, Split};
 use crate::kernels::squared_error::squared_error;
 use crate::model::Mode;
 use crate::picture::{grid, photo};
@@ -52,11 +53,11 @@ impl Reconstruct {
             return Err(Error::input(self.out.display(), "must end in .png"));
         }
         let model = model_path(self.model.as_deref())?;
-        let (_, vae) = run::load_model(&model, device)?;
+        let (config, vae) = run::load_model(&model, device)?;
         let (names, originals) = if self.images.is_empty() {
-            self.test_images(&model, console)?
+            self.test_images(&model, &config, console)?
         } else {
-            self.own_images(vae.image_shape())?
+            self.own_images(&config)?
         };
         let posterior = vae.encode(&originals, Mode::Inference)?;
         let reconstructions = vae.decode(&posterior.mean()?, Mode::Inference)?;
@@ -75,7 +76,12 @@ impl Reconstruct {
     }
 
     /// The first test images, and names for them.
-    fn test_images(&self, model: &Path, console: &Console) -> Result<(Vec<String>, Tensor)> {
+    fn test_images(
+        &self,
+        model: &Path,
+        config: &Config,
+        console: &Console,
+    ) -> Result<(Vec<String>, Tensor)> {
         let source = match &self.data {
             Some(source) => source.clone(),
             None => run::trained_on(model)?,
@@ -84,18 +90,27 @@ impl Reconstruct {
         let count = self.n.min(dataset.test.len());
         let labels = dataset.test.labels[..count].iter().enumerate();
         let names = labels.map(|(number, label)| format!("test image {number} (a {label})"));
-        Ok((names.collect(), slice_to_tensor(&dataset.test, 0, count)?))
+        let names = names.collect();
+        let test = config.binarize.split(dataset.test, config.seed);
+        Ok((names, slice_to_tensor(&test, 0, count)?))
     }
 
     /// The pictures that were named.
-    fn own_images(&self, shape: ImageShape) -> Result<(Vec<String>, Tensor)> {
-        let mut values = Vec::new();
+    fn own_images(&self, config: &Config) -> Result<(Vec<String>, Tensor)> {
+        let shape = config.image_shape();
+        let mut pixels = Vec::new();
         for path in &self.images {
-            values.extend(photo::read_picture(path, shape)?);
+            let values = photo::read_picture(path, shape)?;
+            pixels.extend(values.iter().map(|value| (value * 255.0).round() as u8));
         }
         let names = self.images.iter().map(|path| path.display().to_string());
-        let values_shape = (self.images.len(), shape.values());
-        let tensor = Tensor::from_vec(values, values_shape, &Device::Cpu)?;
+        let pictures = Split {
+            pixels,
+            labels: vec![0; self.images.len()],
+            shape,
+        };
+        let pictures = config.binarize.split(pictures, config.seed);
+        let tensor = slice_to_tensor(&pictures, 0, pictures.len())?;
         Ok((names.collect(), tensor))
     }
 }

@@ -1,6 +1,6 @@
 //! What a training tells, written down: metrics, pictures, checkpoints, and lines for a person.
 
-use super::console::{Console, losses, weight};
+use super::console::{Console, losses};
 use crate::config::Config;
 use crate::data::Split;
 use crate::data::batches::slice_to_tensor;
@@ -76,7 +76,9 @@ impl<'a> Recorder<'a> {
         self.clock.count();
         let speed = self.clock.images_per_second(self.config.batch_size);
         self.bar.set_position(step.step);
-        self.bar.set_message(losses(step, self.config.beta, speed));
+        let losses = losses(step.losses, step.beta, self.config);
+        self.bar
+            .set_message(format!("{losses}  {speed:.0} images/s"));
     }
 
     fn collapse(&self, step: &Step) {
@@ -90,15 +92,15 @@ impl<'a> Recorder<'a> {
 
     fn interval(&mut self, trainer: &Trainer, interval: Step) -> Result<()> {
         let speed = self.clock.take_images_per_second(self.config.batch_size);
-        self.log
-            .push(Metric::train(interval, self.config.beta, speed))?;
+        self.log.push(Metric::train(interval, self.config, speed))?;
         if self.bar.is_hidden() {
-            let losses = losses(&interval, self.config.beta, speed);
+            let losses = losses(interval.losses, interval.beta, self.config);
             let (step, steps) = (interval.step, self.config.steps);
-            self.console
-                .say(format_args!("step {step} of {steps}: {losses}"));
+            self.console.say(format_args!(
+                "step {step} of {steps}: {losses}  {speed:.0} images/s"
+            ));
         }
-        self.pictures(&trainer.vae, interval.step)
+        self.pictures(trainer.shown(), interval.step)
     }
 
     fn pictures(&self, vae: &Vae, step: u64) -> Result<()> {
@@ -115,15 +117,9 @@ impl<'a> Recorder<'a> {
     }
 
     fn evaluation(&mut self, step: u64, losses: Losses) -> Result<()> {
-        let beta = self.config.beta;
-        self.log.push(Metric::test(step, losses, beta))?;
-        let message = format!(
-            "step {step}: test loss {:.2} = {:.2} squared error + {}{:.2} KL",
-            losses.loss(beta),
-            losses.squared_error,
-            weight(beta),
-            losses.kl
-        );
+        self.log.push(Metric::test(step, losses, self.config))?;
+        let losses = self::losses(losses, self.config.beta, self.config);
+        let message = format!("step {step}: test {losses}");
         self.console.say_above(&self.bar, message);
         Ok(())
     }

@@ -195,9 +195,9 @@ fn check(config: &Config) -> Result<()> {
     Architecture::plan(config).map(|_| ())
 }
 
-/// Loads the data, and notes in the configuration what they turned out to be.
+/// Loads the data, with the test images as the model sees them, and notes in the configuration what they turned out to be.
 fn load(config: &mut Config, console: &Console) -> Result<Dataset> {
-    let (dataset, source) = data::load(&config.data, &mut |notice| console.notice(notice))?;
+    let (mut dataset, source) = data::load(&config.data, &mut |notice| console.notice(notice))?;
     let (train, test) = (dataset.train.len(), dataset.test.len());
     console.say(format_args!(
         "{}: {train} training and {test} test images",
@@ -209,6 +209,7 @@ fn load(config: &mut Config, console: &Console) -> Result<Dataset> {
         source => source,
     };
     config.provenance = Some(Provenance::of(&dataset, &config.data));
+    dataset.test = config.binarize.split(dataset.test, config.seed);
     Ok(dataset)
 }
 

@@ -5,7 +5,7 @@
 
 use super::layers::{ConvConfig, DenseConfig, LayerConfig, PaddingConfig};
 use super::provenance::Provenance;
-use crate::data::{ImageShape, Source};
+use crate::data::{Binarize, ImageShape, Source};
 use crate::kernels::activation::Activation;
 use serde::{Deserialize, Serialize};
 
@@ -34,8 +34,26 @@ pub struct Config {
     pub adam_beta2: f64,
     /// What Adam adds to the root of the squared gradient's average, above 0.
     pub adam_epsilon: f64,
+    /// How much of each weight a step takes away besides, times the learning rate, 0 or more: AdamW's decay.
+    pub weight_decay: f64,
+    /// What the length of the gradient of all weights together is cut to, above 0; by default it is not.
+    pub max_gradient_norm: Option<f64>,
+    /// How much of the weights' moving average stays each step, 0 to 1. Above 0, the average is what is evaluated,
+    /// what draws, and what `model.safetensors` holds.
+    pub ema_decay: f64,
+    /// What distribution an image has for its latent vector.
+    pub likelihood: Likelihood,
+    /// Whether pixels are made black or white before the model sees them.
+    pub binarize: Binarize,
     /// The weight of the KL divergence in the loss, 0 or more; at 1 the loss is a negative ELBO.
     pub beta: f64,
+    /// How beta rises from 0.
+    pub beta_schedule: BetaSchedule,
+    /// The KL divergence, in nats, that each latent dimension may have, averaged over a batch, without being made
+    /// smaller, 0 or more.
+    pub free_bits: f64,
+    /// Latent vectors for each image of a step, 1 or more. With several the loss is the importance-weighted bound.
+    pub train_importance_samples: usize,
     /// Decides every random number of the run.
     pub seed: u64,
     /// Steps from one set of pictures and training metrics to the next.
@@ -66,6 +84,31 @@ pub enum Prior {
     Normal,
     /// A mixture of so many normal distributions, 1 to 1,000, fitted to where the encoder puts training images.
     Mixture(usize),
+}
+
+/// What distribution an image has for its latent vector, and so what the loss is beside the KL divergence: the negative
+/// logarithm of its density, summed over pixels, in nats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Likelihood {
+    /// A normal distribution of variance 1/2, without its constant: the sum over pixels of (reconstruction - image)².
+    SquaredError,
+    /// A normal distribution whose one variance is learnt (sigma-VAE; Rybkin et al., 2021); with its constant.
+    Gaussian,
+    /// Each pixel is white with the probability that the decoder gives it, which ends with a sigmoid.
+    Bernoulli,
+}
+
+/// How beta rises from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BetaSchedule {
+    /// It does not: it is what it is from the first step on.
+    Constant,
+    /// In a line over so many steps (Bowman et al., 2016).
+    Linear(u64),
+    /// Again and again, over the first half of each so many steps (Fu et al., 2019).
+    Cyclic(u64),
 }
 
 /// How the learning rate changes after the warm-up.
@@ -106,7 +149,15 @@ impl Default for Config {
             adam_beta1: 0.9,
             adam_beta2: 0.999,
             adam_epsilon: 1e-8,
+            weight_decay: 0.0,
+            max_gradient_norm: None,
+            ema_decay: 0.0,
+            likelihood: Likelihood::SquaredError,
+            binarize: Binarize::None,
             beta: 1.0,
+            beta_schedule: BetaSchedule::Constant,
+            free_bits: 0.0,
+            train_importance_samples: 1,
             seed: 42,
             image_every: 200,
             save_every: 200,

@@ -6,7 +6,7 @@ mod parse;
 pub mod provenance;
 mod ranges;
 
-pub use hyperparameters::{Config, DEFAULT_JSON, Prior, Schedule};
+pub use hyperparameters::{BetaSchedule, Config, DEFAULT_JSON, Likelihood, Prior, Schedule};
 pub use layers::{ConvConfig, DenseConfig, LayerConfig, PaddingConfig};
 pub use provenance::Provenance;
 pub use ranges::MOST_COMPONENTS;

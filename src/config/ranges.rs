@@ -1,6 +1,6 @@
 //! What each number may be, but those of layers, which are checked as a model is planned.
 
-use super::hyperparameters::{Config, Prior};
+use super::hyperparameters::{BetaSchedule, Config, Prior};
 use crate::{Error, Result};
 
 /// The most components of a mixture that latent vectors are drawn from.
@@ -25,6 +25,11 @@ impl Config {
         whole("eval_every", self.eval_every, 1, u64::MAX)?;
         whole("latent_dim", self.latent_dim as u64, 1, 4096)?;
 
+        let samples = self.train_importance_samples as u64;
+        whole("train_importance_samples", samples, 1, 1000)?;
+        if let BetaSchedule::Linear(steps) | BetaSchedule::Cyclic(steps) = self.beta_schedule {
+            whole("beta_schedule", steps, 1, 1_000_000_000)?;
+        }
         if let Prior::Mixture(components) = self.prior {
             whole("prior", components as u64, 1, MOST_COMPONENTS as u64)?;
         }
@@ -37,9 +42,27 @@ impl Config {
         number("learning_rate", rate, valid, "above 0 and at most 10")?;
         let valid = (0.0..=1e6).contains(&self.beta);
         number("beta", self.beta, valid, "from 0 to 1,000,000")?;
+        let valid = (0.0..=1e6).contains(&self.free_bits);
+        number("free_bits", self.free_bits, valid, "from 0 to 1,000,000")?;
+        let no_bits = self.train_importance_samples == 1 || self.free_bits == 0.0;
+        let range =
+            "must be 0 where train_importance_samples is above 1: the bound has no KL".into();
+        check("free_bits", no_bits, range)?;
+        let valid = (0.0..=10.0).contains(&self.weight_decay);
+        number("weight_decay", self.weight_decay, valid, "from 0 to 10")?;
+        if let Some(norm) = self.max_gradient_norm {
+            let valid = norm > 0.0 && norm <= 1e9;
+            number(
+                "max_gradient_norm",
+                norm,
+                valid,
+                "above 0 and at most 1,000,000,000",
+            )?;
+        }
         for (name, value) in [
             ("adam_beta1", self.adam_beta1),
             ("adam_beta2", self.adam_beta2),
+            ("ema_decay", self.ema_decay),
         ] {
             number(
                 name,
@@ -88,6 +111,20 @@ mod tests {
             Err("prior".into())
         );
         assert_eq!(with(&|c| c.beta = -1.0), Err("beta".into()));
+        assert_eq!(with(&|c| c.ema_decay = 1.0), Err("ema_decay".into()));
+        assert_eq!(with(&|c| c.free_bits = -1.0), Err("free_bits".into()));
+        assert_eq!(
+            with(&|c| c.weight_decay = f64::NAN),
+            Err("weight_decay".into())
+        );
+        let error = Err("max_gradient_norm".into());
+        assert_eq!(with(&|c| c.max_gradient_norm = Some(0.0)), error);
+        let error = Err("train_importance_samples".into());
+        assert_eq!(with(&|c| c.train_importance_samples = 0), error);
+        for schedule in [BetaSchedule::Linear(0), BetaSchedule::Cyclic(0)] {
+            let error = Err("beta_schedule".into());
+            assert_eq!(with(&|c| c.beta_schedule = schedule), error);
+        }
         for rate in [f64::NAN, f64::INFINITY, 0.0, -1.0] {
             let error = with(&|c| c.learning_rate = rate);
             assert_eq!(error, Err("learning_rate".into()));

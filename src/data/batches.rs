@@ -1,5 +1,6 @@
 //! The order in which training sees the images.
 
+use super::binarize::Binarize;
 use super::dataset::Split;
 use super::shape::ImageShape;
 use crate::Result;
@@ -15,6 +16,7 @@ use rand::seq::SliceRandom;
 #[derive(Debug)]
 pub struct Batches<'a> {
     split: &'a Split,
+    binarize: Binarize,
     batch_size: usize,
     seed: u64,
     /// The epoch that `order` is of.
@@ -27,11 +29,17 @@ impl<'a> Batches<'a> {
     pub fn new(split: &'a Split, batch_size: usize, seed: u64) -> Self {
         Self {
             split,
+            binarize: Binarize::None,
             batch_size,
             seed,
             epoch: None,
             order: Vec::new(),
         }
+    }
+
+    /// The same with pixels made black or white.
+    pub fn binarized(self, binarize: Binarize) -> Self {
+        Self { binarize, ..self }
     }
 
     /// The positions in the split of the images of a step, counted from 1.
@@ -47,7 +55,17 @@ impl<'a> Batches<'a> {
     pub fn images(&mut self, step: u64) -> Result<Tensor> {
         let indices = self.indices(step);
         let images = indices.iter().map(|&index| self.split.image(index));
-        to_tensor(images, self.split.shape)
+        if self.binarize == Binarize::None {
+            return to_tensor(images, self.split.shape);
+        }
+        let first = (step - 1) * self.batch_size as u64;
+        let images = images.zip(first..).map(|(image, number)| {
+            let mut pixels = image.to_vec();
+            (self.binarize).image(&mut pixels, self.seed, Purpose::Binarize, number);
+            pixels
+        });
+        let images: Vec<_> = images.collect();
+        to_tensor(images.iter().map(Vec::as_slice), self.split.shape)
     }
 
     fn order(&mut self, epoch: u64) -> &[u32] {

@@ -84,6 +84,8 @@ impl Classifier {
             beta1: 0.9,
             beta2: 0.999,
             epsilon: 1e-8,
+            weight_decay: 0.0,
+            max_gradient_norm: None,
         };
         let adam = Adam::new(config, parameters.collect(), Backend::Fused)?;
         for step in 1..=steps {

@@ -31,7 +31,7 @@ pub struct LogLikelihood {
 /// ```
 ///
 /// (Burda et al., 2016, "Importance weighted autoencoders", equation 8), an upper bound that falls to the true value as
-/// K grows. p(x | z) is exp(-squared error), as in the loss: a normal density of variance 1/2 without its constant.
+/// K grows. p(x | z) is what the loss has: see [`Likelihood`](crate::config::Likelihood).
 ///
 /// Noise is a function of the seed and the image's number. `on_image` is called now and then with the number of images that are done.
 ///
@@ -122,9 +122,9 @@ pub fn log_weights(
     for ((latent, indices), logs) in rows.zip(logs.chunks_mut(ROWS)) {
         let latent = Tensor::from_slice(latent, (indices.len(), latent_dim), &Device::Cpu)?;
         let indices = Tensor::new(indices, images.device())?;
-        let errors = vae.squared_error(&latent, &images.index_select(&indices, 0)?)?;
-        for (log, error) in logs.iter_mut().zip(errors.to_vec1::<f32>()?) {
-            *log -= f64::from(error);
+        let terms = vae.reconstruction(&latent, &images.index_select(&indices, 0)?)?;
+        for (log, term) in logs.iter_mut().zip(terms.to_vec1::<f32>()?) {
+            *log -= f64::from(term);
         }
     }
     Ok(logs)
@@ -163,7 +163,7 @@ mod tests {
         let negatives = images.map(|image| {
             let image = slice_to_tensor(split, image, image + 1).expect("an image");
             let target = image.repeat((STEPS, 1)).expect("images");
-            let errors = vae.squared_error(&latent, &target).expect("errors");
+            let errors = vae.reconstruction(&latent, &target).expect("errors");
             let errors = errors.to_vec1::<f32>().expect("values");
             let logs = errors.iter().enumerate().map(|(step, &error)| {
                 let log_prior = -0.5 * (z(step).powi(2) + std::f64::consts::TAU.ln());

@@ -72,7 +72,7 @@ struct Reference {
     moments: Moments,
 }
 
-/// How real what a model draws is, and what it reconstructs.
+/// How real what a model draws is, and what it reconstructs of the test images, as it sees them: `seen`.
 ///
 /// # Errors
 ///
@@ -81,6 +81,7 @@ pub fn realism(
     vae: &Vae,
     classifier: &Classifier,
     dataset: &Dataset,
+    seen: &Split,
     drawings: usize,
     seed: u64,
 ) -> Result<Realism> {
@@ -104,7 +105,7 @@ pub fn realism(
             ..Likeness::of(&found, classifier.classes())
         },
         training_images: likeness(&images(&dataset.train)?)?,
-        reconstructions: likeness(&reconstructions(vae, &dataset.test)?)?,
+        reconstructions: likeness(&reconstructions(vae, seen)?)?,
         drawings: Likeness {
             nearest_training_image: Some(nearest(&drawn)?),
             ..likeness(&drawn)?

@@ -1,5 +1,6 @@
 //! The functions between the layers.
 
+use super::exponential::exp;
 use super::vectorized::vectorized;
 use serde::{Deserialize, Serialize};
 
@@ -129,53 +130,5 @@ fn with_sums(
         rows(rest, &outputs[whole..], std::slice::from_mut(sum));
     } else {
         rows(gradients, outputs, sums);
-    }
-}
-
-/// e to the power of `x`, within 2 units in the last place; `x` is taken for -87 or 88 where it is beyond those.
-///
-/// It has neither branches nor calls, for the compiler to make vectors of it: x = n ln 2 + r, and e^r is a
-/// polynomial (`expf` of the Cephes library).
-#[inline(always)]
-fn exp(x: f32) -> f32 {
-    /// Added and taken away again, it leaves the nearest whole number, which is then in its last bits, too.
-    const ROUND: f32 = 12_582_912.0;
-    const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
-    const POLYNOMIAL: [f32; 6] = [
-        1.987_569_2e-4,
-        1.398_2e-3,
-        8.333_452e-3,
-        4.166_579_6e-2,
-        1.666_666_5e-1,
-        0.5,
-    ];
-    let x = x.clamp(-87.0, 88.0);
-    let shifted = x * std::f32::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
-    let r = x - n * LN_2[0] - n * LN_2[1];
-    let mut sum = 0.0;
-    for coefficient in POLYNOMIAL {
-        sum = sum * r + coefficient;
-    }
-    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
-    (sum * r * r + r + 1.0) * power
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exp_is_exact_to_two_units_in_the_last_place() {
-        for i in -87_000..=88_000 {
-            let x = i as f32 / 1e3;
-            let exact = f64::from(x).exp();
-            let unit = f64::from(f32::EPSILON) * 2f64.powf(exact.log2().floor());
-            let off = (f64::from(exp(x)) - exact).abs() / unit;
-            assert!(off <= 2.0, "e^{x} is off by {off} units");
-        }
-        assert_eq!(exp(-1e9), exp(-87.0));
-        assert_eq!(exp(f32::INFINITY), exp(88.0));
-        assert!(exp(f32::NAN).is_nan());
     }
 }

@@ -17,6 +17,10 @@ pub struct CorrectedRates {
     pub step_size: f64,
     /// What the second moment is divided by.
     pub second_correction: f64,
+    /// What is left of the weights where they decay.
+    pub keep: f64,
+    /// What gradients are multiplied by.
+    pub gradient_scale: f64,
 }
 
 impl CorrectedRates {
@@ -44,10 +48,12 @@ vectorized! {
         let (keep1, keep2) = ((1.0 - rates.beta1) as f32, (1.0 - rates.beta2) as f32);
         let (step_size, epsilon) = (rates.step_size as f32, rates.epsilon as f32);
         let scale = (1.0 / rates.second_correction.sqrt()) as f32;
+        let (keep, gradient_scale) = (rates.keep as f32, rates.gradient_scale as f32);
         for (((w, m), v), &g) in weights.iter_mut().zip(m).zip(v).zip(gradient) {
+            let g = gradient_scale * g;
             *m = beta1 * *m + keep1 * g;
             *v = beta2 * *v + keep2 * g * g;
-            *w -= step_size * *m / (v.sqrt() * scale + epsilon);
+            *w = keep * *w - step_size * *m / (v.sqrt() * scale + epsilon);
         }
     }
 }

@@ -8,17 +8,21 @@
 //! | --- | --- |
 //! | [`buffers`], [`scratch`], [`matmul`], [`transpose`] | [`dense`] |
 //! | [`geometry`], [`padding`] | [`im2col`], [`convolution`], [`direct_conv`], [`winograd`] |
-//! | [`vectorized`], [`elementwise`] | [`activation`], [`dropout`], [`squared_error`], [`gaussian`], [`cholesky`], [`mixture`], [`adam`] |
+//! | [`vectorized`], [`elementwise`], [`exponential`] | [`activation`], [`dropout`], [`squared_error`], [`cross_entropy`], [`gaussian`] |
+//! | the same | [`adam`], [`average`], [`cholesky`], [`mixture`] |
 
 pub mod activation;
 pub mod adam;
+pub mod average;
 pub mod buffers;
 pub mod cholesky;
 pub mod convolution;
+pub mod cross_entropy;
 pub mod dense;
 pub mod direct_conv;
 pub mod dropout;
 pub mod elementwise;
+pub mod exponential;
 pub mod gaussian;
 pub mod geometry;
 pub mod im2col;

@@ -1,7 +1,7 @@
 //! From the layers that a configuration names to the shapes of their weights.
 
 use super::geometry::{convolution, in_range, transposed_convolution};
-use crate::config::{Config, LayerConfig};
+use crate::config::{Config, LayerConfig, Likelihood};
 use crate::kernels::activation::Activation;
 use crate::nn::layer::{LayerPlan, LinearMap};
 use crate::nn::stage::Stage;
@@ -19,7 +19,7 @@ const MOST_LAYERS: usize = 64;
 pub struct Architecture {
     /// From images to the posterior: its mean, and the logarithm of its variance.
     pub encoder: Vec<Stage<LayerPlan>>,
-    /// From latent vectors to images.
+    /// From latent vectors to images; under a Bernoulli likelihood to their logits.
     pub decoder: Vec<Stage<LayerPlan>>,
 }
 
@@ -48,6 +48,9 @@ impl Architecture {
         encoder.stages.push(Stage::Heads(heads));
         let mut decoder = Planner::new("decoder", Shape::Flat(config.latent_dim));
         decoder.layers(&config.decoder)?;
+        if config.likelihood == Likelihood::Bernoulli {
+            decoder.end_with_logits()?;
+        }
         let outputs = decoder.flatten();
         let values = shape.values();
         if outputs != values {
@@ -193,6 +196,20 @@ impl Planner {
             dropout,
         }));
         Ok(())
+    }
+
+    /// Takes away the sigmoid that what is there ends with: what is left are logits.
+    fn end_with_logits(&mut self) -> Result<()> {
+        match self.stages.last_mut() {
+            Some(Stage::Layer(layer)) if layer.activation == Activation::Sigmoid => {
+                layer.activation = Activation::None;
+                Ok(())
+            }
+            _ => Err(Error::input(
+                self.part,
+                "must end with a sigmoid: under a Bernoulli likelihood its values are probabilities",
+            )),
+        }
     }
 
     fn grid(&self) -> std::result::Result<[usize; 3], String> {

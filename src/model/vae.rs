@@ -2,9 +2,10 @@
 
 use super::architecture::Architecture;
 use super::prior::FittedPrior;
-use crate::config::Config;
+use crate::config::{Config, Likelihood};
 use crate::data::{Dataset, ImageShape};
 use crate::nn::backend::Backend;
+use crate::nn::criterion::Criterion;
 use crate::nn::dropout::Mode;
 use crate::nn::gradient::Gradients;
 use crate::nn::layer::uniform_weights;
@@ -15,21 +16,37 @@ use crate::rng::Purpose;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor, Var};
 use std::collections::HashMap;
+use std::f64::consts::TAU;
 
-/// The loss of each image, in its two terms: (images) both.
+/// The loss of each image, in its terms, and what they are of.
 #[derive(Debug, Clone)]
 pub struct LossTerms {
-    /// Sum over pixels of (reconstruction - image)².
+    /// The negative logarithm of the image's density for its latent vector, summed over pixels ([`Likelihood`]):
+    /// (images * samples).
+    pub reconstruction: Tensor,
+    /// Sum over pixels of (reconstruction - image)²: (images * samples).
     pub squared_error: Tensor,
-    /// Divergence of the posterior from the prior, in nats.
+    /// Divergence of the posterior from the prior, in nats: (images).
     pub kl: Tensor,
+    /// The posteriors of the images.
+    pub posterior: Posterior,
+    /// The latent vectors: (images * samples, latent dimensions).
+    pub latent: Tensor,
 }
+
+/// The name of what a Gaussian likelihood learns: the natural logarithm of its variance, one value.
+const LOG_VARIANCE: &str = "decoder.log_variance";
+/// Where that starts: at a standard deviation of 0.22, for values from 0 to 1.
+const FIRST_LOG_VARIANCE: f32 = -3.0;
 
 /// A variational autoencoder with its weights. What it is given it takes to the device that those are on.
 #[derive(Debug)]
 pub struct Vae {
     encoder: Sequential,
     decoder: Sequential,
+    likelihood: Likelihood,
+    /// The logarithm of the variance of a Gaussian likelihood: (1).
+    log_variance: Option<Var>,
     parameters: Vec<(String, Var)>,
     /// Where its latent vectors are drawn from; if it has none, from the unit normal distribution.
     pub prior: Option<FittedPrior>,
@@ -41,15 +58,16 @@ pub struct Vae {
 
 impl Vae {
     /// A model that has learnt nothing: weights and biases uniform within 1 / sqrt(fan in) of 0, as
-    /// PyTorch's layers start.
+    /// PyTorch's layers start; the standard deviation of a Gaussian likelihood at 0.22.
     ///
     /// # Errors
     ///
     /// If the configuration's layers do not fit each other.
     pub fn new(config: &Config, device: &Device) -> Result<Self> {
         let mut weights = uniform_weights(config.seed, Purpose::Weights, device);
-        Self::build(config, device, |name, shape, fan_in| {
-            Ok(weights(name, shape, fan_in)?)
+        Self::build(config, device, |name, shape, fan_in| match name {
+            LOG_VARIANCE => Ok(Tensor::full(FIRST_LOG_VARIANCE, shape, device)?),
+            _ => Ok(weights(name, shape, fan_in)?),
         })
     }
 
@@ -66,26 +84,10 @@ impl Vae {
     ) -> Result<Self> {
         let prior = FittedPrior::take(&mut weights, config.latent_dim)?;
         let vae = Self::build(config, device, |name, shape, _| {
-            let Some(tensor) = weights.remove(name) else {
-                return Err(Error::input("the weights", format!("`{name}` is missing")));
-            };
-            if tensor.dims() != shape {
-                let why = format!("`{name}` has shape {:?}, not {shape:?}", tensor.dims());
-                return Err(Error::input("the weights", why));
-            }
-            if !all_finite(&tensor)? {
-                let why = format!("`{name}` has values that are not finite");
-                return Err(Error::input("the weights", why));
-            }
-            Ok(tensor.to_device(device)?)
+            Ok(take(&mut weights, name, shape)?.to_device(device)?)
         })?;
-        match weights.keys().min() {
-            Some(name) => {
-                let why = format!("`{name}` belongs to no layer of the configuration");
-                Err(Error::input("the weights", why))
-            }
-            None => Ok(Self { prior, ..vae }),
-        }
+        refuse_strangers(&weights)?;
+        Ok(Self { prior, ..vae })
     }
 
     fn build(
@@ -96,16 +98,39 @@ impl Vae {
         let plan = Architecture::plan(config)?;
         let encoder = Sequential::build(&plan.encoder, 1, &mut weights)?;
         let decoder = Sequential::build(&plan.decoder, 2, &mut weights)?;
+        let log_variance = match config.likelihood {
+            Likelihood::Gaussian => Some(Var::from_tensor(&weights(LOG_VARIANCE, &[1], 1)?)?),
+            Likelihood::SquaredError | Likelihood::Bernoulli => None,
+        };
+        let named = log_variance.iter();
+        let named = named.map(|log_variance| (LOG_VARIANCE.into(), log_variance.clone()));
+        let parameters = encoder
+            .parameters()
+            .chain(decoder.parameters())
+            .chain(named);
         Ok(Self {
-            parameters: encoder.parameters().chain(decoder.parameters()).collect(),
+            parameters: parameters.collect(),
             encoder,
             decoder,
+            likelihood: config.likelihood,
+            log_variance,
             prior: None,
             latent_dim: config.latent_dim,
             image_shape: config.image_shape(),
             device: device.clone(),
             backend: Backend::of(device),
         })
+    }
+
+    /// A model of the same configuration with weights of its own that have the same values, without a fitted prior.
+    pub fn copy(&self, config: &Config) -> Result<Self> {
+        let mut values = self.parameters.iter();
+        let copy = Self::build(config, &self.device, |name, _, _| {
+            let value = values.find(|(of, _)| of == name);
+            let missing = || Error::failed("the model", format!("`{name}` is missing"));
+            Ok(value.ok_or_else(missing)?.1.as_tensor().copy()?)
+        })?;
+        Ok(copy.with_backend(self.backend))
     }
 
     /// The same model, computed by these operations rather than the fastest.
@@ -129,10 +154,28 @@ impl Vae {
         let mut named: Vec<_> = parameters
             .map(|(name, var)| (name.clone(), var.as_tensor().clone()))
             .collect();
-        if let Some(prior) = &self.prior {
-            named.extend(prior.tensors()?);
-        }
+        named.extend(self.prior_tensors()?);
         Ok(named)
+    }
+
+    /// What the prior is made of, if there is one, with names.
+    pub fn prior_tensors(&self) -> Result<Vec<(String, Tensor)>> {
+        self.prior
+            .as_ref()
+            .map_or(Ok(Vec::new()), FittedPrior::tensors)
+    }
+
+    /// Sets the parameters to the given values, by name.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Vae::with_weights`].
+    pub fn set_parameters(&self, mut weights: HashMap<String, Tensor>) -> Result<()> {
+        for (name, parameter) in &self.parameters {
+            let value = take(&mut weights, name, parameter.dims())?;
+            parameter.set(&value.to_device(&self.device)?)?;
+        }
+        refuse_strangers(&weights)
     }
 
     /// The name of a parameter that has values that are not finite, if there is one.
@@ -189,39 +232,81 @@ impl Vae {
     pub fn decode(&self, latent: &Tensor, mode: Mode) -> Result<Tensor> {
         let latent = latent.to_device(&self.device)?;
         let images = self.decoder.forward(&latent, mode, self.backend)?;
-        Ok(images.reshape((latent.dim(0)?, self.image_shape.values()))?)
+        let images = images.reshape((latent.dim(0)?, self.image_shape.values()))?;
+        match self.likelihood {
+            Likelihood::Bernoulli => Ok(candle_nn::ops::sigmoid(&images)?),
+            Likelihood::SquaredError | Likelihood::Gaussian => Ok(images),
+        }
     }
 
-    /// Images to the two terms of their loss, through one posterior sample each.
+    /// Images to the terms of their loss, through posterior samples: one of each image, or several.
     ///
     /// # Shapes
     ///
     /// - images: (images, values of an image), 0 to 1
-    /// - epsilon: (images, latent dimensions), standard normal
+    /// - epsilon: (images * samples, latent dimensions), standard normal; those of an image one after the other
     pub fn terms(&self, images: &Tensor, epsilon: &Tensor, mode: Mode) -> Result<LossTerms> {
         let images = images.to_device(&self.device)?;
         let epsilon = epsilon.to_device(&self.device)?;
         let posterior = self.encode(&images, mode)?;
-        let latent = posterior.sample(&epsilon, self.backend)?;
-        let decoder = &self.decoder;
+        let (count, values) = images.dims2()?;
+        let samples = epsilon.dim(0)? / count;
+        let (latent, targets) = match samples {
+            1 => (posterior.sample(&epsilon, self.backend)?, images),
+            _ => {
+                let targets = images
+                    .unsqueeze(1)?
+                    .broadcast_as((count, samples, values))?;
+                let repeated = posterior.repeat(samples)?;
+                let latent = repeated.sample(&epsilon, self.backend)?;
+                (latent, targets.reshape((count * samples, values))?)
+            }
+        };
+        let (reconstruction, squared_error) = self.compare(&latent, &targets, mode)?;
         Ok(LossTerms {
-            squared_error: decoder.squared_error(&latent, &images, mode, self.backend)?,
+            reconstruction,
+            squared_error,
             kl: posterior.kl(self.backend)?,
+            posterior,
+            latent,
         })
     }
 
-    /// How far what latent vectors decode to is from images: the sum over pixels of (reconstruction - image)².
+    /// The negative logarithm of images' densities for latent vectors, one each: (images). See [`Likelihood`].
     ///
     /// # Shapes
     ///
     /// - latent: (images, latent dimensions)
     /// - images: (images, values of an image), 0 to 1
-    /// - output: (images)
-    pub fn squared_error(&self, latent: &Tensor, images: &Tensor) -> Result<Tensor> {
+    pub fn reconstruction(&self, latent: &Tensor, images: &Tensor) -> Result<Tensor> {
         let latent = latent.to_device(&self.device)?;
         let images = images.to_device(&self.device)?;
+        Ok(self.compare(&latent, &images, Mode::Inference)?.0)
+    }
+
+    /// The negative logarithm of images' densities for latent vectors, and their squared error: (images) both.
+    fn compare(&self, latent: &Tensor, images: &Tensor, mode: Mode) -> Result<(Tensor, Tensor)> {
+        let criterion = match self.likelihood {
+            Likelihood::SquaredError | Likelihood::Gaussian => Criterion::SquaredError,
+            Likelihood::Bernoulli => Criterion::CrossEntropy,
+        };
         let decoder = &self.decoder;
-        Ok(decoder.squared_error(&latent, &images, Mode::Inference, self.backend)?)
+        let errors = decoder.errors(latent, images, criterion, mode, self.backend)?;
+        match (criterion, &self.log_variance) {
+            (Criterion::CrossEntropy, _) => {
+                let column = |column| Ok::<_, Error>(errors.narrow(1, column, 1)?.squeeze(1)?);
+                Ok((column(0)?, column(1)?))
+            }
+            (Criterion::SquaredError, None) => Ok((errors.clone(), errors)),
+            (Criterion::SquaredError, Some(log_variance)) => {
+                // Rybkin et al. (2021), "Simple and effective VAE training with calibrated decoders", section 3.
+                let half = 0.5 * self.image_shape.values() as f64;
+                let log_deviations = ((log_variance.as_tensor() + TAU.ln())? * half)?;
+                let precision = (log_variance.neg()?.exp()? * 0.5)?;
+                let scaled = errors.broadcast_mul(&precision)?;
+                Ok((scaled.broadcast_add(&log_deviations)?, errors))
+            }
+        }
     }
 
     /// The gradients of `loss` by the parameters.
@@ -233,5 +318,32 @@ impl Vae {
             }
         }
         Ok(gradients)
+    }
+}
+
+/// Takes a weight out of those that were read, and checks it.
+fn take(weights: &mut HashMap<String, Tensor>, name: &str, shape: &[usize]) -> Result<Tensor> {
+    let Some(tensor) = weights.remove(name) else {
+        return Err(Error::input("the weights", format!("`{name}` is missing")));
+    };
+    if tensor.dims() != shape {
+        let why = format!("`{name}` has shape {:?}, not {shape:?}", tensor.dims());
+        return Err(Error::input("the weights", why));
+    }
+    if !all_finite(&tensor)? {
+        let why = format!("`{name}` has values that are not finite");
+        return Err(Error::input("the weights", why));
+    }
+    Ok(tensor)
+}
+
+/// Checks that nothing is left of the weights that were read.
+fn refuse_strangers(weights: &HashMap<String, Tensor>) -> Result<()> {
+    match weights.keys().min() {
+        Some(name) => {
+            let why = format!("`{name}` belongs to no layer of the configuration");
+            Err(Error::input("the weights", why))
+        }
+        None => Ok(()),
     }
 }

@@ -17,6 +17,11 @@ pub struct AdamConfig {
     pub beta2: f64,
     /// Added to the root of the second moment, above 0.
     pub epsilon: f64,
+    /// How much of each parameter a step takes away besides, times the learning rate (AdamW; Loshchilov and Hutter,
+    /// 2019).
+    pub weight_decay: f64,
+    /// What the length of all gradients together is cut to (Pascanu et al., 2013), if it is.
+    pub max_gradient_norm: Option<f64>,
 }
 
 /// A parameter and the two moments of its gradients.
@@ -67,13 +72,21 @@ impl Adam {
             beta1,
             beta2,
             epsilon,
+            weight_decay,
+            max_gradient_norm,
         } = self.config;
+        let gradient_scale = match max_gradient_norm {
+            Some(most) => self.scale_to(most, gradients)?,
+            None => 1.0,
+        };
         let rates = CorrectedRates {
             beta1,
             beta2,
             epsilon,
             step_size: learning_rate / (1.0 - beta1.powf(step as f64)),
             second_correction: 1.0 - beta2.powf(step as f64),
+            keep: 1.0 - learning_rate * weight_decay,
+            gradient_scale,
         };
         match self.backend {
             Backend::Fused => {
@@ -93,6 +106,20 @@ impl Adam {
                 update_candle(&rates, &moved)
             }
         }
+    }
+}
+
+impl Adam {
+    /// What gradients are to be multiplied by for the length of all together to be at most `most`, as PyTorch's
+    /// `clip_grad_norm_` has it.
+    fn scale_to(&self, most: f64, gradients: &Gradients) -> Result<f64> {
+        let squares = self
+            .states
+            .iter()
+            .map(|state| gradients.square_norm(&state.parameter));
+        let squares = squares.collect::<Result<Vec<_>>>()?;
+        let norm = squares.iter().sum::<f64>().sqrt();
+        Ok((most / (norm + 1e-6)).min(1.0))
     }
 }
 
@@ -146,14 +173,14 @@ fn update_candle(rates: &CorrectedRates, moved: &[(&ParamState, Tensor)]) -> Res
     let joined = |part: fn(&(&ParamState, Tensor)) -> Result<Tensor>| {
         Tensor::cat(&moved.iter().map(part).collect::<Result<Vec<_>>>()?, 0)
     };
-    let gradient = joined(|(_, gradient)| gradient.flatten_all())?;
+    let gradient = (joined(|(_, gradient)| gradient.flatten_all())? * rates.gradient_scale)?;
     let first = joined(|(state, _)| state.first_moment.flatten_all())?;
     let first = ((first * rates.beta1)? + (&gradient * (1.0 - rates.beta1))?)?;
     let second = joined(|(state, _)| state.second_moment.flatten_all())?;
     let second = ((second * rates.beta2)? + gradient.sqr()? * (1.0 - rates.beta2))?;
     let root = ((&second / rates.second_correction)?.sqrt()? + rates.epsilon)?;
     let weights = joined(|(state, _)| state.parameter.flatten_all())?;
-    let weights = (weights - (&first * rates.step_size)?.div(&root)?)?;
+    let weights = ((weights * rates.keep)? - (&first * rates.step_size)?.div(&root)?)?;
     let mut at = 0;
     for (state, _) in moved {
         let len = state.parameter.elem_count();

@@ -3,6 +3,7 @@
 //! candle's own `backward` zeroes and adds every gradient between two operations, so on the CPU a whole
 //! encoder or decoder is one of them: what lies between its layers never leaves this crate.
 
+use super::criterion::Criterion;
 use super::dense;
 use super::dropout::{Mode, mask};
 use super::gradient::Activations;
@@ -12,7 +13,6 @@ use super::shards;
 use super::stage::{Stage, segments};
 use super::tensor::{values, with_values};
 use crate::kernels::buffers::{Buffer, Buffers};
-use crate::kernels::squared_error::{squared_error, squared_error_gradient};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,8 +30,8 @@ pub(super) struct Inner {
 pub(super) struct FusedOp {
     inner: Arc<Inner>,
     mode: Mode,
-    /// What the output is compared with, if the squared error is asked for instead.
-    target: Option<Tensor>,
+    /// What the output is compared with, if its errors are asked for instead.
+    target: Option<(Tensor, Criterion)>,
     saved: Mutex<Vec<Saved>>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct FusedOp {
 type DenseGradients = Vec<(usize, Buffer)>;
 
 impl FusedOp {
-    pub(super) fn new(inner: &Arc<Inner>, mode: Mode, target: Option<Tensor>) -> Self {
+    pub(super) fn new(inner: &Arc<Inner>, mode: Mode, target: Option<(Tensor, Criterion)>) -> Self {
         Self {
             inner: inner.clone(),
             mode,
@@ -85,11 +85,13 @@ impl FusedOp {
         let buffers = &self.inner.buffers;
         let gradient = gradient.contiguous()?;
         with_values(&gradient, |gradient| match (&self.target, saved.last()) {
-            (Some(target), Some(Saved { output, .. })) => with_values(target, |target| {
-                let mut to = buffers.take(output.len());
-                squared_error_gradient(output, target, gradient, &mut to);
-                Ok(to)
-            }),
+            (Some((target, criterion)), Some(Saved { output, .. })) => {
+                with_values(target, |target| {
+                    let mut to = buffers.take(output.len());
+                    criterion.gradient(output, target, gradient, &mut to);
+                    Ok(to)
+                })
+            }
             _ => {
                 let mut copy = buffers.take(gradient.len());
                 copy.copy_from_slice(gradient);
@@ -192,10 +194,15 @@ fn backward_segments(
     }
 }
 
-/// [`squared_error`] with a target that must fit.
-fn squared_errors(output: &[f32], target: &Tensor, outputs: usize) -> Result<Vec<f32>> {
+/// The errors of outputs, of which an image has `outputs`, with a target that must fit.
+fn errors(
+    criterion: Criterion,
+    output: &[f32],
+    target: &Tensor,
+    outputs: usize,
+) -> Result<Vec<f32>> {
     with_values(target, |target| match target.len() == output.len() {
-        true => Ok(squared_error(output, target, outputs)),
+        true => Ok(criterion.errors(output, target, outputs)),
         false => bail!("{} outputs for {} targets", output.len(), target.len()),
     })
 }
@@ -218,7 +225,10 @@ impl CustomOp2 for FusedOp {
         let (mut output, mut shape) = (Vec::new(), vec![images]);
         if let (Some(last), Some(stage)) = (saved.last_mut(), stages.last()) {
             match &self.target {
-                Some(target) => output = squared_errors(&last.output, target, stage.outputs())?,
+                Some((target, criterion)) => {
+                    output = errors(*criterion, &last.output, target, stage.outputs())?;
+                    shape = criterion.shape(images);
+                }
                 None => {
                     let nothing = self.inner.buffers.take(0);
                     output = std::mem::replace(&mut last.output, nothing).into_vec();

@@ -6,7 +6,7 @@ use crate::kernels::matmul::{Destination, Matrix, MatrixMut, matmul};
 use crate::kernels::scratch::with_scratch;
 use crate::parallel::map;
 use candle_core::backprop::GradStore;
-use candle_core::{Result, Tensor, TensorId, Var};
+use candle_core::{Device, Result, Tensor, TensorId, Var};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -131,6 +131,17 @@ impl Gradients {
     pub fn of(&self, parameter: &Var) -> Option<Gradient> {
         let candle = || self.candle.get(parameter).cloned().map(Gradient::Values);
         self.fused.get(&parameter.id()).cloned().or_else(candle)
+    }
+
+    /// The sum of the squares of the gradient of a parameter, in double precision; 0 if there is none.
+    pub fn square_norm(&self, parameter: &Var) -> Result<f64> {
+        let Some(gradient) = self.get(parameter)? else {
+            return Ok(0.0);
+        };
+        let gradient = gradient.to_device(&Device::Cpu)?.contiguous()?;
+        with_values(&gradient, |values| {
+            Ok(values.iter().map(|&value| f64::from(value).powi(2)).sum())
+        })
     }
 
     /// The values of the gradient of a parameter, if there is one: of its shape.

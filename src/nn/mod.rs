@@ -13,11 +13,14 @@
 //! | `shards`, `primitive` | a segment that works image by image, on shards of the batch |
 //! | `dense` | a segment that works on the whole batch |
 //! | `saved`, [`gradient`] | what is left for the backward pass, and what that leaves |
-//! | [`posterior`], [`adam`] | the bottleneck, and the optimiser |
+//! | [`posterior`], [`criterion`] | the bottleneck, and what comes out beside what should |
+//! | [`adam`], [`average`] | the optimiser, and a moving average of what it moves |
 
 pub mod adam;
+pub mod average;
 pub mod backend;
 mod candle_ops;
+pub mod criterion;
 mod dense;
 pub mod dropout;
 mod fused;

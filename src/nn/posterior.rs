@@ -39,6 +39,14 @@ impl Posterior {
         Self::new(self.parameters.narrow(0, first, images)?)
     }
 
+    /// Each image's `times` times, one after the other.
+    pub fn repeat(&self, times: usize) -> Result<Self> {
+        let (images, columns) = self.parameters.dims2()?;
+        let parameters = self.parameters.unsqueeze(1)?;
+        let parameters = parameters.broadcast_as((images, times, columns))?;
+        Self::new(parameters.reshape((images * times, columns))?)
+    }
+
     /// (images, latent dimensions)
     pub fn mean(&self) -> Result<Tensor> {
         self.parameters.narrow(1, 0, self.latent_dim)
@@ -84,12 +92,29 @@ impl Posterior {
     pub fn kl(&self, backend: Backend) -> Result<Tensor> {
         match backend {
             Backend::Fused => self.parameters.apply_op1(Kl),
-            Backend::Candle => {
-                let (mean, log_variance) = (self.mean()?, self.log_variance()?);
-                let terms = ((mean.sqr()? + log_variance.exp()?)? - log_variance)?;
-                (terms - 1.0)?.sum(D::Minus1)? * 0.5
-            }
+            Backend::Candle => self.kl_of_dimensions()?.sum(D::Minus1),
         }
+    }
+
+    /// The terms of [`Posterior::kl`]: (images, latent dimensions).
+    pub fn kl_of_dimensions(&self) -> Result<Tensor> {
+        let (mean, log_variance) = (self.mean()?, self.log_variance()?);
+        let terms = ((mean.sqr()? + log_variance.exp()?)? - log_variance)?;
+        (terms - 1.0)? * 0.5
+    }
+
+    /// log p(z) - log q(z | x) of samples z, p being the unit normal prior and q this posterior: what a latent vector
+    /// adds to the logarithm of its importance weight.
+    ///
+    /// # Shapes
+    ///
+    /// - samples: (images, latent dimensions), from [`Posterior::sample`] with this `epsilon`
+    /// - epsilon: (images, latent dimensions)
+    /// - output: (images)
+    pub fn log_ratio(&self, samples: &Tensor, epsilon: &Tensor) -> Result<Tensor> {
+        // The constants of the two densities are the same; in that of q, (z - mean) / deviation is epsilon.
+        let squares = ((epsilon.sqr()? - samples.sqr()?)? + self.log_variance()?)?;
+        squares.sum(D::Minus1)? * 0.5
     }
 }
 

@@ -2,13 +2,14 @@
 
 use super::backend::Backend;
 use super::candle_ops::{self, channels_first};
+use super::criterion::Criterion;
 use super::dropout::{Mode, mask};
 use super::fused::{FusedOp, Inner};
 use super::gradient::Gradients;
 use super::layer::{Layer, LayerPlan};
 use super::stage::Stage;
 use crate::kernels::buffers::Buffers;
-use candle_core::{D, Result, Tensor, Var};
+use candle_core::{Result, Tensor, Var};
 use std::sync::Arc;
 
 /// Stages one after the other.
@@ -68,39 +69,41 @@ impl Sequential {
         }
     }
 
-    /// Applies the stages; the sum of (output - target)² for each image.
+    /// Applies the stages; how far each image's output is from its target.
     ///
     /// # Shapes
     ///
     /// - input: as of [`Sequential::forward`]
     /// - target: (images, values of an output)
-    /// - output: (images)
+    /// - output: as the criterion says
     ///
     /// No gradient is computed for `target`.
-    pub fn squared_error(
+    pub fn errors(
         &self,
         input: &Tensor,
         target: &Tensor,
+        criterion: Criterion,
         mode: Mode,
         backend: Backend,
     ) -> Result<Tensor> {
         match self.layers().next() {
             Some(first) if backend == Backend::Fused => {
-                self.fused(first, input, Some(target.contiguous()?), mode)
+                let target = (target.contiguous()?, criterion);
+                self.fused(first, input, Some(target), mode)
             }
             _ => {
-                let output = self.forward_candle(input, mode)?;
-                (output.flatten_from(1)? - target)?.sqr()?.sum(D::Minus1)
+                let output = self.forward_candle(input, mode)?.flatten_from(1)?;
+                criterion.errors_candle(&output, target)
             }
         }
     }
 
-    /// The stages as one operation, with the squared error if there is a target.
+    /// The stages as one operation; if there is a target, the errors.
     fn fused(
         &self,
         first: &Layer,
         input: &Tensor,
-        target: Option<Tensor>,
+        target: Option<(Tensor, Criterion)>,
         mode: Mode,
     ) -> Result<Tensor> {
         // The operation finds its weights by itself. One of them is its second argument so that candle knows

@@ -14,6 +14,8 @@ use std::path::Path;
 /// What the names of the moments begin with in a checkpoint.
 const FIRST_MOMENT: &str = "adam.first_moment.";
 const SECOND_MOMENT: &str = "adam.second_moment.";
+/// What the names of the averages begin with.
+const AVERAGE: &str = "average.";
 
 /// What a checkpoint's header says.
 #[derive(Serialize, Deserialize)]
@@ -52,19 +54,34 @@ impl Checkpoint {
         self.progress.step
     }
 
-    /// Takes the weights out of it, as a model.
+    /// Takes the weights out of it, as the model that is trained.
     pub fn take_model(&mut self, device: &Device) -> Result<Vae> {
         let weights = self
             .tensors
-            .extract_if(|name, _| !name.starts_with("adam."));
+            .extract_if(|name, _| !name.starts_with("adam.") && !name.starts_with(AVERAGE));
         Vae::with_weights(&self.config, device, weights.collect())
     }
 
-    /// Puts the moments and the progress into a trainer of the model.
+    /// Takes the model out of it that is saved for use: that of the averages, if there are some.
+    fn take_shown(&mut self) -> Result<Vae> {
+        let vae = self.take_model(&Device::Cpu)?;
+        if self.config.ema_decay > 0.0 {
+            vae.set_parameters(self.take_averages())?;
+        }
+        Ok(vae)
+    }
+
+    fn take_averages(&mut self) -> Tensors {
+        let averages = self.tensors.extract_if(|name, _| name.starts_with(AVERAGE));
+        let averages = averages.map(|(name, tensor)| (name[AVERAGE.len()..].into(), tensor));
+        averages.collect()
+    }
+
+    /// Puts the averages, the moments and the progress into a trainer of the model.
     ///
     /// # Errors
     ///
-    /// If a moment is missing or of another shape than its parameter.
+    /// If an average or a moment is missing or of another shape than its parameter.
     pub fn restore(mut self, trainer: &mut Trainer) -> Result<()> {
         let parameters = trainer.vae.parameters().iter();
         for ((name, var), state) in parameters.zip(&mut trainer.adam.states) {
@@ -82,6 +99,10 @@ impl Checkpoint {
             state.first_moment = take(FIRST_MOMENT)?;
             state.second_moment = take(SECOND_MOMENT)?;
         }
+        if let Some(average) = &mut trainer.average {
+            average.set_parameters(self.take_averages())?;
+            average.prior = trainer.vae.prior.take();
+        }
         trainer.progress = self.progress;
         Ok(())
     }
@@ -90,7 +111,14 @@ impl Checkpoint {
 /// Writes the checkpoint, then the weights alone: where there are weights, there is a checkpoint to
 /// go on from.
 pub fn save(run: &RunDir, trainer: &Trainer, config: &Config) -> Result<()> {
-    let named = trainer.vae.named_tensors()?;
+    let mut named = trainer.vae.named_tensors()?;
+    if let Some(average) = &trainer.average {
+        named.extend(average.prior_tensors()?);
+        let averages = average.parameters().iter();
+        named.extend(
+            averages.map(|(name, var)| (format!("{AVERAGE}{name}"), var.as_tensor().clone())),
+        );
+    }
     let named = named.iter().map(|(name, tensor)| (name.clone(), tensor));
     let moments = trainer.vae.parameters().iter().zip(&trainer.adam.states);
     let moments = moments.flat_map(|((name, _), state)| {
@@ -105,7 +133,7 @@ pub fn save(run: &RunDir, trainer: &Trainer, config: &Config) -> Result<()> {
         progress: trainer.progress,
     };
     let checkpoint = weights::to_bytes(named.chain(moments), &state)?;
-    let model = model_bytes(&trainer.vae, config)?;
+    let model = model_bytes(trainer.shown(), config)?;
     write_durably(&run.checkpoint(), &checkpoint)?;
     write_durably(&run.model(), &model)
 }
@@ -117,7 +145,7 @@ pub fn save(run: &RunDir, trainer: &Trainer, config: &Config) -> Result<()> {
 ///
 /// If the checkpoint's weights are not whole, or the file cannot be written.
 pub fn save_model_of(run: &mut RunDir, mut checkpoint: Checkpoint) -> Result<bool> {
-    let vae = checkpoint.take_model(&Device::Cpu)?;
+    let vae = checkpoint.take_shown()?;
     let model = model_bytes(&vae, &checkpoint.config)?;
     let found = files::read(&run.model(), weights::LARGEST_FILE);
     if found.is_ok_and(|found| found == model) {

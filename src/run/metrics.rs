@@ -1,6 +1,7 @@
 //! `metrics.jsonl`: the losses of a run, a line at a time, and the plot made of them.
 
 use super::dir::RunDir;
+use crate::config::{BetaSchedule, Config, Likelihood};
 use crate::files::{self, write_durably};
 use crate::picture::plot::{self, Curve};
 use crate::train::{Losses, Step};
@@ -23,12 +24,19 @@ pub struct Metric {
     pub step: u64,
     /// Which images it is of.
     pub split: SplitName,
-    /// squared_error + beta * kl.
+    /// reconstruction + beta * kl, or the bound that the configuration asks for instead.
     pub loss: f64,
+    /// The negative logarithm of an image's density for its latent vector, in nats; only where the likelihood is another
+    /// than `squared_error`, for which it is the squared error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconstruction: Option<f64>,
     /// Sum over pixels, averaged over images.
     pub squared_error: f64,
     /// Sum over latent dimensions, averaged over images, in nats.
     pub kl: f64,
+    /// What the KL divergence counted in the loss; of training only, where that changes from step to step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beta: Option<f64>,
     /// The learning rate of the step; of training only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
@@ -49,26 +57,31 @@ pub enum SplitName {
 
 impl Metric {
     /// The metric of training steps.
-    pub fn train(interval: Step, beta: f64, images_per_second: f64) -> Self {
+    pub fn train(interval: Step, config: &Config, images_per_second: f64) -> Self {
+        let changes = config.beta_schedule != BetaSchedule::Constant;
         Self {
+            beta: changes.then_some(interval.beta),
             learning_rate: Some(interval.learning_rate),
             images_per_second: Some(images_per_second),
-            ..Self::new(interval.step, SplitName::Train, interval.losses, beta)
+            ..Self::new(interval.step, SplitName::Train, interval.losses, config)
         }
     }
 
     /// The metric of an evaluation.
-    pub fn test(step: u64, losses: Losses, beta: f64) -> Self {
-        Self::new(step, SplitName::Test, losses, beta)
+    pub fn test(step: u64, losses: Losses, config: &Config) -> Self {
+        Self::new(step, SplitName::Test, losses, config)
     }
 
-    fn new(step: u64, split: SplitName, losses: Losses, beta: f64) -> Self {
+    fn new(step: u64, split: SplitName, losses: Losses, config: &Config) -> Self {
+        let differs = config.likelihood != Likelihood::SquaredError;
         Self {
             step,
             split,
-            loss: losses.loss(beta),
+            loss: losses.loss,
+            reconstruction: differs.then_some(losses.reconstruction),
             squared_error: losses.squared_error,
             kl: losses.kl,
+            beta: None,
             learning_rate: None,
             images_per_second: None,
         }
@@ -211,7 +224,7 @@ fn cannot_append(path: &Path, error: &std::io::Error) -> Error {
     Error::failed(path.display(), format!("cannot be written: {error}"))
 }
 
-/// What the plot shows: squared error, KL and their sum.
+/// What the plot shows: the loss, what is in it for the reconstruction, and the KL.
 fn curves(metrics: &[Metric]) -> [Curve; 3] {
     let curve = |name, colour, value: fn(&Metric) -> f64| {
         let points = |split| {
@@ -227,13 +240,20 @@ fn curves(metrics: &[Metric]) -> [Curve; 3] {
             dots: points(SplitName::Test),
         }
     };
+    let name = match metrics.last().and_then(|metric| metric.reconstruction) {
+        Some(_) => "reconstruction",
+        None => "squared error",
+    };
     [
         curve("loss", (0x33, 0x33, 0x33), |metric| metric.loss),
-        curve("squared error", (0x1f, 0x77, 0xb4), |metric| {
-            metric.squared_error
-        }),
+        curve(name, (0x1f, 0x77, 0xb4), reconstruction),
         curve("KL", (0xd6, 0x5f, 0x2a), |metric| metric.kl),
     ]
+}
+
+/// What is in the loss for the reconstruction.
+fn reconstruction(metric: &Metric) -> f64 {
+    metric.reconstruction.unwrap_or(metric.squared_error)
 }
 
 /// The top of the plot: twice the last loss, so that the first steps do not flatten the rest.
@@ -241,7 +261,7 @@ fn top(metrics: &[Metric]) -> f64 {
     let losses = || {
         metrics
             .iter()
-            .map(|metric| metric.loss.max(metric.squared_error))
+            .map(|metric| metric.loss.max(reconstruction(metric)))
     };
     let highest = losses().fold(0.0, f64::max);
     let last = losses().next_back().unwrap_or(1.0);

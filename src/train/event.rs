@@ -27,7 +27,7 @@ impl Progress {
     pub(super) fn count(&mut self, step: u64, losses: Losses) {
         self.step = step;
         self.interval_steps += 1;
-        self.interval_losses.add(losses);
+        self.interval_losses.add(losses, 1.0);
         self.collapsed_steps = if losses.kl < COLLAPSED_KL {
             self.collapsed_steps + 1
         } else {
@@ -54,6 +54,8 @@ pub struct Step {
     pub step: u64,
     /// The losses of its batch, before the weights moved.
     pub losses: Losses,
+    /// What the KL divergence counted in the loss.
+    pub beta: f64,
     /// The learning rate it moved them with.
     pub learning_rate: f64,
 }

@@ -3,6 +3,7 @@
 pub mod evaluation;
 pub mod event;
 pub mod losses;
+pub mod objective;
 mod prior;
 pub mod schedule;
 pub mod trainer;
@@ -10,4 +11,5 @@ pub mod trainer;
 pub use evaluation::evaluate;
 pub use event::{Event, Progress, Step};
 pub use losses::Losses;
+pub use objective::Objective;
 pub use trainer::Trainer;

@@ -27,7 +27,7 @@ pub(super) fn fit_prior(
     let batch = BATCH.min(split.len());
     let images = if end { IMAGES_AT_THE_END } else { IMAGES };
     let count = images.min(split.len()) / batch;
-    let mut batches = Batches::new(split, batch, config.seed);
+    let mut batches = Batches::new(split, batch, config.seed).binarized(config.binarize);
     let means = (1..=count as u64).map(|number| {
         let images = batches.images(number)?;
         Ok(vae.encode(&images, Mode::Inference)?.mean()?)

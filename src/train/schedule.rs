@@ -1,6 +1,6 @@
-//! How the learning rate changes from step to step.
+//! How the learning rate and beta change from step to step.
 
-use crate::config::{Config, Schedule};
+use crate::config::{BetaSchedule, Config, Schedule};
 
 /// The learning rate of a step, counted from 1.
 pub fn learning_rate(config: &Config, step: u64) -> f64 {
@@ -15,9 +15,37 @@ pub fn learning_rate(config: &Config, step: u64) -> f64 {
     config.learning_rate * warmup * decay
 }
 
+/// The weight of the KL divergence at a step, counted from 1.
+pub fn beta(config: &Config, step: u64) -> f64 {
+    let part = match config.beta_schedule {
+        BetaSchedule::Constant => 1.0,
+        BetaSchedule::Linear(steps) => step as f64 / steps as f64,
+        BetaSchedule::Cyclic(steps) => 2.0 * ((step - 1) % steps + 1) as f64 / steps as f64,
+    };
+    config.beta * part.min(1.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn beta_rises_once_or_again_and_again() {
+        let with = |beta_schedule, step| {
+            let config = Config {
+                beta: 2.0,
+                beta_schedule,
+                ..Config::default()
+            };
+            beta(&config, step)
+        };
+        assert_eq!(with(BetaSchedule::Constant, 1), 2.0);
+        let linear = [1, 50, 100, 1000].map(|step| with(BetaSchedule::Linear(100), step));
+        assert_eq!(linear, [0.02, 1.0, 2.0, 2.0]);
+        let cyclic = [1, 25, 50, 100, 101, 125, 150];
+        let cyclic = cyclic.map(|step| with(BetaSchedule::Cyclic(100), step));
+        assert_eq!(cyclic, [0.04, 1.0, 2.0, 2.0, 0.04, 1.0, 2.0]);
+    }
 
     #[test]
     fn the_learning_rate_warms_up_and_falls_to_a_hundredth() {

@@ -3,6 +3,7 @@
 use super::evaluation::evaluate;
 use super::event::{Event, Progress, Step};
 use super::losses::Losses;
+use super::objective::Objective;
 use super::prior::fit_prior;
 use super::schedule;
 use crate::config::Config;
@@ -10,6 +11,7 @@ use crate::data::Dataset;
 use crate::data::batches::Batches;
 use crate::model::{Mode, Vae};
 use crate::nn::adam::{Adam, AdamConfig};
+use crate::nn::average::{decay_at, move_averages};
 use crate::nn::backend::Backend;
 use crate::parallel::keep_awake;
 use crate::rng::{Purpose, normal};
@@ -23,6 +25,8 @@ pub struct Trainer<'a> {
     pub vae: Vae,
     /// What trains it.
     pub adam: Adam,
+    /// The moving average of its weights, if the configuration asks for one.
+    pub average: Option<Vae>,
     /// How far it is.
     pub progress: Progress,
     config: &'a Config,
@@ -55,16 +59,24 @@ impl<'a> Trainer<'a> {
             beta1: config.adam_beta1,
             beta2: config.adam_beta2,
             epsilon: config.adam_epsilon,
+            weight_decay: config.weight_decay,
+            max_gradient_norm: config.max_gradient_norm,
         };
         let parameters = vae.parameters().iter().map(|(_, var)| var.clone());
         let adam = Adam::new(adam, parameters.collect(), vae.backend())?;
+        let average = match config.ema_decay > 0.0 {
+            true => Some(vae.copy(config)?),
+            false => None,
+        };
+        let batches = Batches::new(&dataset.train, config.batch_size, config.seed);
         Ok(Self {
             vae,
             adam,
+            average,
             progress: Progress::default(),
             config,
             dataset,
-            batches: Batches::new(&dataset.train, config.batch_size, config.seed),
+            batches: batches.binarized(config.binarize),
             prior_of: 0,
             ahead: None,
         })
@@ -122,7 +134,10 @@ impl<'a> Trainer<'a> {
     /// If the loss is not finite; the error names the step.
     pub fn step(&mut self) -> Result<Step> {
         let step = self.progress.step + 1;
-        let learning_rate = schedule::learning_rate(self.config, step);
+        let rates = Rates {
+            learning_rate: schedule::learning_rate(self.config, step),
+            beta: schedule::beta(self.config, step),
+        };
         let (vae, adam, config) = (&self.vae, &self.adam, self.config);
         let batches = &mut self.batches;
         let batch = match self.ahead.take() {
@@ -134,7 +149,7 @@ impl<'a> Trainer<'a> {
         let mut both = || {
             rayon::in_place_scope(|scope| {
                 scope.spawn(|_| ahead = Some(Batch::gather(batches, config, step + 1)));
-                optimize(vae, adam, config, &batch, learning_rate)
+                optimize(vae, adam, config, &batch, rates)
             })
         };
         let losses = match vae.backend() {
@@ -143,12 +158,35 @@ impl<'a> Trainer<'a> {
             Backend::Candle => both(),
         }?;
         self.ahead = ahead.transpose()?;
+        self.move_average(step)?;
         self.progress.count(step, losses);
+        let Rates {
+            learning_rate,
+            beta,
+        } = rates;
         Ok(Step {
             step,
             losses,
+            beta,
             learning_rate,
         })
+    }
+
+    /// The model that is evaluated, draws, and is saved for use: the average, if there is one.
+    pub fn shown(&self) -> &Vae {
+        self.average.as_ref().unwrap_or(&self.vae)
+    }
+
+    /// Moves the average, if there is one, towards the weights after a step.
+    fn move_average(&self, step: u64) -> Result<()> {
+        if let Some(average) = &self.average {
+            let pairs = average.parameters().iter().zip(self.vae.parameters());
+            let pairs =
+                pairs.map(|((_, average), (_, parameter))| (average.clone(), parameter.clone()));
+            let decay = decay_at(self.config.ema_decay, step);
+            move_averages(&pairs.collect(), decay, self.vae.backend())?;
+        }
+        Ok(())
     }
 
     /// Checks the weights before they are saved: a loss that is finite can have a gradient that is not.
@@ -167,7 +205,11 @@ impl<'a> Trainer<'a> {
         if self.prior_of != self.progress.step {
             let train = &self.dataset.train;
             let last = self.progress.step == self.config.steps;
-            self.vae.prior = fit_prior(&self.vae, train, self.config, last)?;
+            let prior = fit_prior(self.shown(), train, self.config, last)?;
+            match &mut self.average {
+                Some(average) => average.prior = prior,
+                None => self.vae.prior = prior,
+            }
             self.prior_of = self.progress.step;
         }
         Ok(())
@@ -175,8 +217,8 @@ impl<'a> Trainer<'a> {
 
     /// The losses over all test images: see [`evaluate`].
     pub fn evaluate(&self) -> Result<Losses> {
-        let losses = evaluate(&self.vae, &self.dataset.test, self.config)?;
-        if losses.loss(self.config.beta).is_finite() {
+        let losses = evaluate(self.shown(), &self.dataset.test, self.config)?;
+        if losses.are_finite() {
             Ok(losses)
         } else {
             Err(diverged(self.progress.step, not_finite(losses)))
@@ -198,9 +240,21 @@ impl Batch {
         Ok(Self {
             step,
             images: batches.images(step)?,
-            epsilon: noise(config, purpose, step, config.batch_size)?,
+            epsilon: noise(
+                config,
+                purpose,
+                step,
+                config.batch_size * config.train_importance_samples,
+            )?,
         })
     }
+}
+
+/// What changes from step to step by a schedule.
+#[derive(Debug, Clone, Copy)]
+struct Rates {
+    learning_rate: f64,
+    beta: f64,
 }
 
 /// Moves the weights of `vae` against the gradient of its loss on a batch; what the loss was.
@@ -209,7 +263,7 @@ fn optimize(
     adam: &Adam,
     config: &Config,
     batch: &Batch,
-    learning_rate: f64,
+    rates: Rates,
 ) -> Result<Losses> {
     let step = batch.step;
     let mode = Mode::Training {
@@ -217,26 +271,27 @@ fn optimize(
         step,
     };
     let terms = vae.terms(&batch.images, &batch.epsilon, mode)?;
-    let losses = Losses::sum(&terms)?.divided_by(config.batch_size as f64);
-    if !losses.loss(config.beta).is_finite() {
+    let Objective { loss, losses } = Objective::of(&terms, &batch.epsilon, config, rates.beta)?;
+    if !losses.are_finite() {
         return Err(diverged(step, not_finite(losses)));
     }
-    let loss = (terms.squared_error + (terms.kl * config.beta)?)?.mean_all()?;
     let gradients = vae.gradients(&loss)?;
-    adam.step(&gradients, learning_rate, step)?;
+    adam.step(&gradients, rates.learning_rate, step)?;
     Ok(losses)
 }
 
-/// Standard normal numbers for posterior samples: (images, latent dimensions).
-fn noise(config: &Config, purpose: Purpose, number: u64, images: usize) -> Result<Tensor> {
-    let shape = (images, config.latent_dim);
+/// Standard normal numbers for posterior samples: (vectors, latent dimensions).
+fn noise(config: &Config, purpose: Purpose, number: u64, vectors: usize) -> Result<Tensor> {
+    let shape = (vectors, config.latent_dim);
     let values = normal(config.seed, purpose, number, shape.0 * shape.1);
     Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
 }
 
 fn not_finite(losses: Losses) -> String {
-    let Losses { squared_error, kl } = losses;
-    format!("the loss is not finite (squared error {squared_error}, KL {kl})")
+    let Losses {
+        reconstruction, kl, ..
+    } = losses;
+    format!("the loss is not finite (reconstruction {reconstruction}, KL {kl})")
 }
 
 fn diverged(step: u64, why: String) -> Error {
