@@ -109,6 +109,68 @@ fn numbers_out_of_range() {
 }
 
 #[test]
+fn keys_out_of_range_or_at_odds() {
+    let place = Place::new();
+    for (key, value, why) in [
+        (
+            "ema_decay",
+            json!(1),
+            "ema_decay: must be from 0 to below 1",
+        ),
+        ("weight_decay", json!(-1), "weight_decay: must be from 0"),
+        (
+            "max_gradient_norm",
+            json!(0),
+            "max_gradient_norm: must be above 0",
+        ),
+        ("free_bits", json!(-1), "free_bits: must be from 0"),
+        (
+            "train_importance_samples",
+            json!(0),
+            "train_importance_samples: must be",
+        ),
+        (
+            "train_importance_samples",
+            json!(1001),
+            "train_importance_samples",
+        ),
+        (
+            "beta_schedule",
+            json!({"linear": 0}),
+            "beta_schedule: must be",
+        ),
+        ("beta_schedule", json!({"cyclic": -1}), "invalid value"),
+        ("beta_schedule", json!("linear"), "expected newtype variant"),
+        ("likelihood", json!("poisson"), "unknown variant `poisson`"),
+        ("binarize", json!("twice"), "unknown variant `twice`"),
+    ] {
+        place.config("bad.json", &[(&format!("/{key}"), value)]);
+        place.refused("train --config bad.json --out new", 2, why);
+    }
+    let changes = [
+        ("/train_importance_samples", json!(2)),
+        ("/free_bits", json!(0.1)),
+    ];
+    place.config("bad.json", &changes);
+    place.refused(
+        "train --config bad.json --out new",
+        2,
+        "free_bits: must be 0",
+    );
+    let changes = [
+        ("/likelihood", json!("bernoulli")),
+        ("/decoder/3/conv_transpose/activation", json!("tanh")),
+    ];
+    place.config("bad.json", &changes);
+    place.refused(
+        "train --config bad.json --out new",
+        2,
+        "must end with a sigmoid",
+    );
+    assert!(!place.path("new").exists());
+}
+
+#[test]
 fn configs_that_are_none() {
     let place = Place::new();
     let files: [(&str, &[u8], &str); 9] = [

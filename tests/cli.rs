@@ -89,6 +89,50 @@ fn metrics_are_one_object_a_line_and_add_up() {
 }
 
 #[test]
+fn under_another_likelihood_metrics_say_its_term_beside_the_squared_error() {
+    let place = Place::new();
+    for likelihood in ["gaussian", "bernoulli"] {
+        let schedule = json!({"linear": 20});
+        let changes = [
+            ("/likelihood", json!(likelihood)),
+            ("/beta_schedule", schedule),
+        ];
+        place.config("other.json", &changes);
+        let outcome = place.ok(&format!("train --config other.json --out {likelihood}"));
+        assert!(
+            outcome.stderr.contains(" reconstruction + "),
+            "{}",
+            outcome.stderr
+        );
+        assert!(
+            place
+                .text(&format!("{likelihood}/loss.svg"))
+                .contains("reconstruction")
+        );
+        for metric in place.metrics(likelihood) {
+            let number = |key: &str| metric[key].as_f64().unwrap();
+            assert!(number("squared_error") > 0.0 && number("squared_error") < 784.0);
+            // beta itself is 0.1, and rises for 20 steps.
+            if metric["split"] == "test" {
+                assert!(metric.get("beta").is_none());
+                let sum = number("reconstruction") + 0.1 * number("kl");
+                assert!((number("loss") - sum).abs() < 1e-9 * sum.abs(), "{metric}");
+            } else {
+                let expected = 0.1 * (number("step") / 20.0).min(1.0);
+                assert!((number("beta") - expected).abs() < 1e-12, "{metric}");
+            }
+        }
+        let config = place.json(&format!("{likelihood}/config.json"));
+        assert_eq!(config["likelihood"], likelihood);
+        let loss = config["provenance"]["loss"].as_str().unwrap();
+        assert!(
+            loss.starts_with("reconstruction + beta * kl, in nats"),
+            "{loss}"
+        );
+    }
+}
+
+#[test]
 fn a_training_line_is_the_average_of_the_steps_since_the_line_before() {
     let place = Place::new();
     let line = "train --quiet --config tiny.json --steps 25";
@@ -124,12 +168,14 @@ fn the_config_in_a_run_is_complete_and_makes_the_same_run_again() {
     let config = place.json("run/config.json");
     let all = serde_json::to_value(Config::default()).unwrap();
     for key in all.as_object().unwrap().keys() {
-        assert!(!config[key].is_null(), "no {key}");
+        assert!(config.get(key).is_some(), "no {key}");
     }
     let provenance = &config["provenance"];
     assert_eq!(provenance["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(provenance["dataset"], "IDX files");
     assert_eq!(provenance["dataset_sha256"].as_str().unwrap().len(), 64);
+    let loss = provenance["loss"].as_str().unwrap();
+    assert!(loss.starts_with("squared_error + beta * kl"), "{loss}");
     assert_eq!(
         config["data"],
         json!(place.path("data").canonicalize().unwrap())

@@ -61,11 +61,38 @@ fn with_odd_sizes(place: &Place) {
     place.config("odd.json", &changes);
 }
 
+/// Likelihoods, bounds, schedules, averages: all that is off by default.
+fn with_everything(place: &Place) {
+    place.config(
+        "everything.json",
+        &[
+            ("/likelihood", json!("bernoulli")),
+            ("/binarize", json!("dynamic")),
+            ("/train_importance_samples", json!(3)),
+            ("/beta_schedule", json!({"cyclic": 7})),
+            ("/weight_decay", json!(0.1)),
+            ("/max_gradient_norm", json!(50.0)),
+            ("/ema_decay", json!(0.9)),
+        ],
+    );
+    place.config(
+        "gaussian.json",
+        &[
+            ("/likelihood", json!("gaussian")),
+            ("/binarize", json!("threshold")),
+            ("/free_bits", json!(0.2)),
+            ("/beta_schedule", json!({"linear": 20})),
+            ("/ema_decay", json!(0.99)),
+        ],
+    );
+}
+
 #[test]
 fn the_same_seed_gives_the_same_run_and_another_seed_another() {
     let place = Place::new();
     with_dropout(&place);
-    for config in ["tiny", "dropout"] {
+    with_everything(&place);
+    for config in ["tiny", "dropout", "everything", "gaussian"] {
         let line = format!("--config {config}.json");
         let first = weights(&place, &format!("{config}-a"), &line);
         assert!(weights(&place, &format!("{config}-b"), &line) == first);
@@ -84,7 +111,8 @@ fn the_number_of_threads_changes_no_byte() {
     let place = Place::new();
     with_dropout(&place);
     with_odd_sizes(&place);
-    for config in ["tiny", "dropout", "odd"] {
+    with_everything(&place);
+    for config in ["tiny", "dropout", "odd", "everything", "gaussian"] {
         let run = |threads: usize| format!("{config}-{threads}");
         for threads in [1, 2, 3, 8] {
             let line = format!("train --config {config}.json --threads {threads} --out");
@@ -94,13 +122,17 @@ fn the_number_of_threads_changes_no_byte() {
     }
 }
 
-/// Both models that come with the program: on any number of threads, saved at each step or at the end only,
-/// interrupted, killed, resumed.
+/// Models that come with the program, and others with all that is off by default: on any number of threads, saved at
+/// each step or at the end only, interrupted, killed, resumed.
 #[test]
 fn the_models_of_the_program_come_to_the_same_bytes_on_every_way() {
     let place = Place::new();
-    for config in ["mnist", "article"] {
-        let file = format!("{}/configs/{config}.json", env!("CARGO_MANIFEST_DIR"));
+    with_everything(&place);
+    for config in ["mnist", "article", "everything", "gaussian"] {
+        let file = match config {
+            "mnist" | "article" => format!("{}/configs/{config}.json", env!("CARGO_MANIFEST_DIR")),
+            _ => format!("{config}.json"),
+        };
         let line = format!("train --config {file} --data data --steps 8 --image-every 2");
         let line = format!("{line} --save-every 1 --eval-every 4");
         let whole = format!("{config}-whole");

@@ -3,7 +3,7 @@
 mod common;
 
 use common::Place;
-use serde_json::Value;
+use serde_json::{Value, json as value};
 
 fn json(place: &Place, line: &str) -> Value {
     let outcome = place.ok(&format!("evaluate --json {line}"));
@@ -27,6 +27,34 @@ fn its_losses_are_those_of_the_last_evaluation_in_training() {
     let dataset = found["dataset"].as_str().unwrap();
     assert!(dataset.starts_with("IDX files in "), "{dataset}");
     assert!(found["nll"].is_null() && found["nll_standard_error"].is_null());
+}
+
+#[test]
+fn under_another_likelihood_the_density_is_whole() {
+    let place = Place::new();
+    for (likelihood, binarize) in [("bernoulli", "dynamic"), ("gaussian", "none")] {
+        let changes = [
+            ("/likelihood", value!(likelihood)),
+            ("/binarize", value!(binarize)),
+            ("/ema_decay", value!(0.9)),
+        ];
+        place.config("other.json", &changes);
+        place.ok(&format!("train --config other.json --out {likelihood}"));
+        let line = format!("--model {likelihood} --importance-samples 64 --samples 20");
+        let found = json(&place, &line);
+        let metrics = place.metrics(likelihood);
+        let last = metrics.iter().rfind(|m| m["split"] == "test").unwrap();
+        for key in ["reconstruction", "squared_error", "kl", "loss"] {
+            assert_eq!(found[key], last[key], "{key}");
+        }
+        assert_eq!(found["likelihood"], likelihood);
+        assert_eq!(found["binarize"], binarize);
+        let number = |key: &str| found[key].as_f64().unwrap();
+        assert_eq!(number("elbo"), -number("reconstruction") - number("kl"));
+        assert!(number("nll") < -number("elbo"), "{found}");
+        let table = place.ok(&format!("evaluate {line}")).stdout;
+        assert!(table.contains("reconstruction + 0.1 x KL"), "{table}");
+    }
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 mod common;
 
+use candle_core::Device;
 use common::{Place, given};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The loss on the test images after `steps` steps of the default model.
 fn test_loss(data: &str, steps: u64) -> f64 {
@@ -40,6 +41,24 @@ fn a_larger_beta_gives_up_squared_error_for_kl() {
         terms.is_sorted_by(|a, b| a[0] < b[0] && a[1] > b[1]),
         "{terms:?}"
     );
+}
+
+/// What a Gaussian learns is what its errors are: at its best, the variance of all their pixels.
+#[test]
+fn a_gaussian_learns_the_variance_of_its_errors() {
+    let place = Place::new();
+    place.config("gaussian.json", &[("/likelihood", json!("gaussian"))]);
+    place.ok("train --config gaussian.json --steps 1500 --image-every 1500 --out run");
+    let metrics = place.metrics("run");
+    let squared_error = metrics.last().unwrap()["squared_error"].as_f64().unwrap();
+    let (_, vae) = vae::run::load_model(&place.path("run"), &Device::Cpu).unwrap();
+    let mut parameters = vae.parameters().iter();
+    let (_, log_variance) = parameters
+        .find(|(name, _)| name == "decoder.log_variance")
+        .unwrap();
+    let variance = f64::from(log_variance.to_vec1::<f32>().unwrap()[0]).exp();
+    let ratio = variance / (squared_error / 784.0);
+    assert!((0.7..1.3).contains(&ratio), "{variance} {squared_error}");
 }
 
 /// An image's squared distance from the mean image is about 53 in MNIST: what a model has to beat that

@@ -212,3 +212,40 @@ fn a_run_that_diverges_stops_and_keeps_its_last_good_checkpoint() {
     assert!(said.contains(": the loss is not finite ("), "{said}");
     assert!(said.contains(": the weights are not finite ("), "{said}");
 }
+
+#[test]
+fn an_average_is_what_is_saved_for_use_and_comes_back_with_its_run() {
+    let place = Place::new();
+    place.config("average.json", &[("/ema_decay", json!(0.9))]);
+    place.ok("train --config tiny.json --out plain");
+    place.ok("train --config average.json --out run");
+    // It follows what is trained, and changes nothing there.
+    let tensors = |file: &str| {
+        let file = place.read(file);
+        let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
+        let of = |name: &str| tensors.tensor(name).map(|view| view.data().to_vec()).ok();
+        ["decoder.dense1.weight", "average.decoder.dense1.weight"].map(of)
+    };
+    let [plain, no_average] = tensors("plain/model.safetensors");
+    assert_eq!(no_average, None);
+    let [trained, average] = tensors("run/checkpoint.safetensors");
+    assert!(trained == plain && average.is_some() && average != trained);
+    assert!(tensors("run/model.safetensors") == [average, None]);
+
+    let model = place.read("run/model.safetensors");
+    std::fs::remove_file(place.path("run/model.safetensors")).unwrap();
+    place.ok("train --resume run");
+    assert!(place.read("run/model.safetensors") == model);
+
+    // A checkpoint without its averages is no checkpoint of this run.
+    let (mut averages, description) =
+        vae::run::weights::read::<serde_json::Value>(&place.path("run/checkpoint.safetensors"))
+            .unwrap();
+    averages
+        .remove("average.mean.bias")
+        .or_else(|| averages.remove("average.encoder.dense1.bias"));
+    let named = averages.iter().map(|(name, tensor)| (name.clone(), tensor));
+    let bytes = vae::run::weights::to_bytes(named, &description).unwrap();
+    place.write("run/checkpoint.safetensors", bytes);
+    place.refused("train --resume run --steps 40", 2, "is missing");
+}

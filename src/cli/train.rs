@@ -208,7 +208,11 @@ fn load(config: &mut Config, console: &Console) -> Result<Dataset> {
         Source::Folder(folder) => Source::Folder(folder.canonicalize().unwrap_or(folder)),
         source => source,
     };
-    config.provenance = Some(Provenance::of(&dataset, &config.data));
+    config.provenance = Some(Provenance::of(
+        &dataset,
+        &config.data,
+        config.loss_in_words(),
+    ));
     dataset.test = config.binarize.split(dataset.test, config.seed);
     Ok(dataset)
 }

@@ -5,6 +5,7 @@ pub mod layers;
 mod parse;
 pub mod provenance;
 mod ranges;
+mod wording;
 
 pub use hyperparameters::{BetaSchedule, Config, DEFAULT_JSON, Likelihood, Prior, Schedule};
 pub use layers::{ConvConfig, DenseConfig, LayerConfig, PaddingConfig};

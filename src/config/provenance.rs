@@ -14,11 +14,14 @@ pub struct Provenance {
     pub dataset: String,
     /// The SHA-256 sum of the data set's four raw IDX files, one after the other.
     pub dataset_sha256: String,
+    /// What the loss is, in its terms and their units, for people: figures of two likelihoods do not compare.
+    #[serde(default)]
+    pub loss: String,
 }
 
 impl Provenance {
-    /// That of a run which this version makes from a data set.
-    pub fn of(dataset: &Dataset, source: &Source) -> Self {
+    /// That of a run which this version makes from a data set, whose loss is this one in words.
+    pub fn of(dataset: &Dataset, source: &Source, loss: String) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
             // Where a folder lies is in `data`; here it would leave a trace in the weights' file.
@@ -27,6 +30,7 @@ impl Provenance {
                 _ => dataset.name.clone(),
             },
             dataset_sha256: dataset.digest(),
+            loss,
         }
     }
 

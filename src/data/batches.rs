@@ -155,4 +155,33 @@ mod tests {
         assert_eq!(late.indices(4), early[3]);
         assert_ne!(Batches::new(&split, 30, 8).indices(1), early[0]);
     }
+
+    #[test]
+    fn pixels_are_drawn_anew_each_time_they_are_seen() {
+        let split = Split {
+            pixels: vec![128; 4 * ImageShape::MNIST.values()],
+            ..split(4)
+        };
+        let drawn = |binarize, step| {
+            let mut batches = Batches::new(&split, 4, 7).binarized(binarize);
+            let images = batches.images(step).expect("images");
+            images.to_vec2::<f32>().expect("values")
+        };
+        let first = drawn(Binarize::Dynamic, 1);
+        assert_ne!(first[0], first[1]);
+        assert_ne!(first, drawn(Binarize::Dynamic, 2));
+        assert_eq!(first, drawn(Binarize::Dynamic, 1));
+        assert!(
+            first
+                .concat()
+                .iter()
+                .all(|&value| value == 0.0 || value == 1.0)
+        );
+        assert!(
+            drawn(Binarize::Threshold, 1)
+                .concat()
+                .iter()
+                .all(|&value| value == 1.0)
+        );
+    }
 }

@@ -133,16 +133,19 @@ pub fn log_weights(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Config, Likelihood};
     use crate::data::ImageShape;
 
     /// A model of one latent dimension, and five images.
-    fn small() -> (Vae, Split) {
+    fn small(likelihood: Likelihood) -> (Vae, Split) {
         let config = r#"{"latent_dim": 1, "seed": 3,
             "encoder": [{"dense": {"features": 8, "activation": "tanh"}}],
             "decoder": [{"dense": {"features": 8, "activation": "tanh"}},
                         {"dense": {"features": 784, "activation": "sigmoid"}}]}"#;
-        let config = Config::parse(config, "test").expect("a config");
+        let config = Config {
+            likelihood,
+            ..Config::parse(config, "test").expect("a config")
+        };
         let vae = Vae::new(&config, &Device::Cpu).expect("a model");
         let pixels = (0..5 * 784).map(|place| (place % 97 + place / 784) as u8);
         let split = Split {
@@ -176,7 +179,17 @@ mod tests {
 
     #[test]
     fn it_is_the_integral_over_the_latent_space() {
-        let (vae, split) = small();
+        for likelihood in [
+            Likelihood::SquaredError,
+            Likelihood::Gaussian,
+            Likelihood::Bernoulli,
+        ] {
+            check_integral(likelihood);
+        }
+    }
+
+    fn check_integral(likelihood: Likelihood) {
+        let (vae, split) = small(likelihood);
         let mut done = Vec::new();
         let estimates: Vec<f64> = (0..16)
             .map(|seed| {
