@@ -548,11 +548,22 @@ fn candle_objectives_match_pytorch() {
     check_objectives(Backend::Candle, &Device::Cpu);
 }
 
+/// The importance-weighted bound as an evaluation has it, made negative: the mean over images.
+fn bound(vae: &Vae, images: &Tensor, epsilon: &[f32], samples: usize) -> f64 {
+    let posterior = vae.encode(images, Mode::Inference).unwrap();
+    let logs = log_weights(vae, images, &posterior, epsilon, samples).unwrap();
+    let bounds = logs.chunks_exact(samples).map(|logs| {
+        let weights = logs.iter().map(|log| (log - logs[0]).exp());
+        logs[0] + (weights.sum::<f64>() / samples as f64).ln()
+    });
+    -bounds.sum::<f64>() / (logs.len() / samples) as f64
+}
+
 /// Likelihoods, importance weights and free bits.
 fn check_objectives(backend: Backend, device: &Device) {
     let fixtures = Fixtures::load(device);
     let cases = fixtures.of_kind(&["objective"]);
-    assert_eq!(cases.len(), 5);
+    assert_eq!(cases.len(), 6);
     for (name, case) in cases {
         let config = Config::parse(&case["config"].to_string(), name).unwrap();
         let vae = Vae::with_weights(&config, device, formula_weights(case)).unwrap();
@@ -568,6 +579,13 @@ fn check_objectives(backend: Backend, device: &Device) {
             assert!(off < f64::from(VALUES), "{name}: {found}, not {expected}");
         }
         check_gradients(&fixtures, name, &vae, &vae.gradients(&found.loss).unwrap());
+        if config.train_importance_samples > 1 && config.beta == 1.0 {
+            let bound = bound(&vae, &x, &flat(&epsilon), config.train_importance_samples);
+            assert!(
+                (bound - expected).abs() < 1e-3,
+                "{name}: {bound}, not {expected}"
+            );
+        }
     }
 }
 
