@@ -107,9 +107,7 @@ impl Adam {
             }
         }
     }
-}
 
-impl Adam {
     /// What gradients are to be multiplied by for the length of all together to be at most `most`, as PyTorch's
     /// `clip_grad_norm_` has it.
     fn scale_to(&self, most: f64, gradients: &Gradients) -> Result<f64> {

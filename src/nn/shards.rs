@@ -1,6 +1,6 @@
 //! Stages that work image by image, one after the other.
 //!
-//! A batch is cut into `SHARDS` shards of whole images, whatever the number of threads. A thread takes a
+//! A batch is cut into shards of whole images, whatever the number of threads. A thread takes a
 //! shard through all of the stages, so that what one leaves is still in cache for the next. What shards
 //! sum is added in their order. So the results do not depend on the threads.
 
@@ -16,14 +16,16 @@ use crate::kernels::winograd::layout::{
 use crate::parallel::{for_each, map};
 use candle_core::{Result, bail};
 
-/// The number of shards that a batch is cut into.
+/// The number of shards that a batch is cut into at least, if it has as many images.
 const SHARDS: usize = 16;
+/// Images of a shard at most: with more, what one stage leaves is out of the cache before the next reads it.
+const MOST_IMAGES: usize = 8;
 /// Images of a shard at most where there are no gradients to be summed up: as many as suit a core's cache.
 const INFERENCE_IMAGES: usize = 6;
 
 /// Images that a shard has, of a batch of `images`.
 fn shard_images(images: usize) -> usize {
-    images.div_ceil(SHARDS).max(1)
+    images.div_ceil(SHARDS).clamp(1, MOST_IMAGES)
 }
 
 /// Where a shard writes on its way, of each stage.
