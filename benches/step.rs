@@ -90,7 +90,7 @@ fn step_with_candle(bencher: Bencher, name: &str) {
                 seed: config.seed,
                 step,
             };
-            let terms = vae.terms(&images, &epsilon, mode).unwrap();
+            let terms = vae.terms(&images, &[], &epsilon, mode).unwrap();
             let loss = (terms.squared_error + terms.kl)
                 .unwrap()
                 .mean_all()

@@ -68,6 +68,7 @@ fn with_everything(place: &Place) {
         &[
             ("/likelihood", json!("bernoulli")),
             ("/binarize", json!("dynamic")),
+            ("/conditional", json!(true)),
             ("/train_importance_samples", json!(3)),
             ("/beta_schedule", json!({"cyclic": 7})),
             ("/weight_decay", json!(0.1)),

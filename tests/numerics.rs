@@ -283,7 +283,7 @@ fn a_test_line_is_what_the_formulas_give() {
     let images = test.pixels.iter().map(|&pixel| f32::from(pixel) / 255.0);
     let shape = (test.len(), test.shape.values());
     let images = Tensor::from_vec(images.collect(), shape, &Device::Cpu).unwrap();
-    let posterior = vae.encode(&images, Mode::Inference).unwrap();
+    let posterior = vae.encode(&images, &[], Mode::Inference).unwrap();
     let (mean, log_variance) = (posterior.mean().unwrap(), posterior.log_variance().unwrap());
     let parameters = values(&mean).into_iter().zip(values(&log_variance));
     let kl = parameters
@@ -293,7 +293,7 @@ fn a_test_line_is_what_the_formulas_give() {
     let latent = parameters.zip(epsilon);
     let latent = latent.map(|((m, lv), e)| (m + (0.5 * lv).exp() * f64::from(e)) as f32);
     let latent = Tensor::from_vec(latent.collect(), mean.shape(), &Device::Cpu).unwrap();
-    let drawn = vae.decode(&latent, Mode::Inference).unwrap();
+    let drawn = vae.decode(&latent, &[], Mode::Inference).unwrap();
     let pairs = values(&images).into_iter().zip(values(&drawn));
     let count = test.len() as f64;
     let kl = kl.sum::<f64>() / count;
@@ -458,8 +458,8 @@ fn check_log_weights(fixtures: &Fixtures, name: &str, vae: &Vae) {
     let (epsilon, mean, log_variance) = (values("epsilon"), values("mean"), values("log_variance"));
     let errors = flat(&fixtures.get(name, "squared_error"));
     let images = fixtures.get(name, "x");
-    let posterior = vae.encode(&images, Mode::Inference).unwrap();
-    let found = log_weights(vae, &images, &posterior, &epsilon.concat(), 1).unwrap();
+    let posterior = vae.encode(&images, &[], Mode::Inference).unwrap();
+    let found = log_weights(vae, &images, &[], &posterior, &epsilon.concat(), 1).unwrap();
     for (image, found) in found.iter().enumerate() {
         let mut expected = -f64::from(errors[image]);
         for (dimension, &epsilon) in epsilon[image].iter().enumerate() {
@@ -491,7 +491,7 @@ fn check_models(backend: Backend, device: &Device) {
         let vae = vae.with_backend(backend);
         let (x, epsilon) = (fixtures.get(name, "x"), fixtures.get(name, "epsilon"));
 
-        let posterior = vae.encode(&x, Mode::Inference).unwrap();
+        let posterior = vae.encode(&x, &[], Mode::Inference).unwrap();
         let close = |found: &Tensor, of: &str| {
             assert_close(
                 found,
@@ -503,13 +503,16 @@ fn check_models(backend: Backend, device: &Device) {
         close(&posterior.mean().unwrap(), "mean");
         close(&posterior.log_variance().unwrap(), "log_variance");
         let latent = posterior.sample(&epsilon, backend).unwrap();
-        close(&vae.decode(&latent, Mode::Inference).unwrap(), "output");
+        close(
+            &vae.decode(&latent, &[], Mode::Inference).unwrap(),
+            "output",
+        );
         // The means are a view of what the encoder says, with the log variances between them.
         let [of_view, of_copy] = [posterior.mean(), posterior.mean().unwrap().contiguous()]
-            .map(|mean| vae.decode(&mean.unwrap(), Mode::Inference).unwrap());
+            .map(|mean| vae.decode(&mean.unwrap(), &[], Mode::Inference).unwrap());
         assert_close(&of_view, &of_copy, VALUES, name);
         let training = Mode::Training { seed: 1, step: 1 };
-        let terms = vae.terms(&x, &epsilon, training).unwrap();
+        let terms = vae.terms(&x, &[], &epsilon, training).unwrap();
         close(&terms.squared_error, "squared_error");
         close(&terms.kl, "kl");
 
@@ -549,9 +552,9 @@ fn candle_objectives_match_pytorch() {
 }
 
 /// The importance-weighted bound as an evaluation has it, made negative: the mean over images.
-fn bound(vae: &Vae, images: &Tensor, epsilon: &[f32], samples: usize) -> f64 {
-    let posterior = vae.encode(images, Mode::Inference).unwrap();
-    let logs = log_weights(vae, images, &posterior, epsilon, samples).unwrap();
+fn bound(vae: &Vae, images: &Tensor, labels: &[u8], epsilon: &[f32], samples: usize) -> f64 {
+    let posterior = vae.encode(images, labels, Mode::Inference).unwrap();
+    let logs = log_weights(vae, images, labels, &posterior, epsilon, samples).unwrap();
     let bounds = logs.chunks_exact(samples).map(|logs| {
         let weights = logs.iter().map(|log| (log - logs[0]).exp());
         logs[0] + (weights.sum::<f64>() / samples as f64).ln()
@@ -563,14 +566,15 @@ fn bound(vae: &Vae, images: &Tensor, epsilon: &[f32], samples: usize) -> f64 {
 fn check_objectives(backend: Backend, device: &Device) {
     let fixtures = Fixtures::load(device);
     let cases = fixtures.of_kind(&["objective"]);
-    assert_eq!(cases.len(), 6);
+    assert_eq!(cases.len(), 8);
     for (name, case) in cases {
         let config = Config::parse(&case["config"].to_string(), name).unwrap();
         let vae = Vae::with_weights(&config, device, formula_weights(case)).unwrap();
         let vae = vae.with_backend(backend);
         let (x, epsilon) = (fixtures.get(name, "x"), fixtures.get(name, "epsilon"));
         let training = Mode::Training { seed: 1, step: 1 };
-        let terms = vae.terms(&x, &epsilon, training).unwrap();
+        let labels: &[u8] = if config.conditional { &[2, 0, 3] } else { &[] };
+        let terms = vae.terms(&x, labels, &epsilon, training).unwrap();
         let found = Objective::of(&terms, &epsilon, &config, config.beta).unwrap();
         let expected = f64::from(fixtures.get(name, "loss").to_scalar::<f32>().unwrap());
         let loss = f64::from(found.loss.to_scalar::<f32>().unwrap());
@@ -580,7 +584,13 @@ fn check_objectives(backend: Backend, device: &Device) {
         }
         check_gradients(&fixtures, name, &vae, &vae.gradients(&found.loss).unwrap());
         if config.train_importance_samples > 1 && config.beta == 1.0 {
-            let bound = bound(&vae, &x, &flat(&epsilon), config.train_importance_samples);
+            let bound = bound(
+                &vae,
+                &x,
+                labels,
+                &flat(&epsilon),
+                config.train_importance_samples,
+            );
             assert!(
                 (bound - expected).abs() < 1e-3,
                 "{name}: {bound}, not {expected}"
@@ -731,7 +741,7 @@ fn check_training(backend: Backend, device: &Device) {
         ("dense", dense.into()),
         (
             "importance-weighted",
-            r#"{"likelihood": "bernoulli", "binarize": "dynamic", "train_importance_samples": 3,
+            r#"{"likelihood": "bernoulli", "binarize": "dynamic", "train_importance_samples": 3, "conditional": true,
                 "weight_decay": 0.1, "max_gradient_norm": 10.0, "ema_decay": 0.9,
                 "beta_schedule": {"linear": 3}}"#
                 .into(),

@@ -11,24 +11,6 @@ use vae::run::load_model;
 
 const PIXELS: usize = ImageShape::MNIST.values();
 
-/// The pictures in an array file, after a look at its header.
-fn array(place: &Place, npy: &str, count: usize) -> Vec<f32> {
-    let file = place.read(npy);
-    assert_eq!(&file[..8], b"\x93NUMPY\x01\x00");
-    let header = 10 + usize::from(u16::from_le_bytes([file[8], file[9]]));
-    assert_eq!(header % 64, 0);
-    let expected =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, 28, 28), }}");
-    let found = std::str::from_utf8(&file[10..header]).unwrap();
-    assert_eq!(found.trim_end(), expected);
-    let (values, rest) = file[header..].as_chunks::<4>();
-    assert_eq!((values.len(), rest.len()), (count * PIXELS, 0));
-    values
-        .iter()
-        .map(|&bytes| f32::from_le_bytes(bytes))
-        .collect()
-}
-
 #[test]
 fn sampling_draws_a_grid_an_array_or_a_folder_of_pictures() {
     let place = Place::with_model();
@@ -40,7 +22,7 @@ fn sampling_draws_a_grid_an_array_or_a_folder_of_pictures() {
     assert_eq!(place.size_of("new/folder/seven.PNG"), (grid(3), grid(3)));
 
     place.ok("sample --model run --n 5 five.npy");
-    let values = array(&place, "five.npy", 5);
+    let values = place.array("five.npy", 5);
     assert!(values.iter().all(|value| (0.0..=1.0).contains(value)));
     assert!(values.iter().any(|&value| value != values[0]));
 
@@ -74,7 +56,7 @@ fn a_lower_temperature_draws_what_is_nearer_to_the_middle() {
         place.ok(&format!(
             "sample --model run --seed 5 --temperature {temperature} t.npy"
         ));
-        array(&place, "t.npy", 64)
+        place.array("t.npy", 64)
     };
     let middle = draw("0");
     assert!(
@@ -97,9 +79,9 @@ fn temperature_0_draws_the_latent_vector_0() {
     place.ok("sample --model run --n 1 --temperature 0 zero.npy");
     let (config, vae) = load_model(&place.path("run"), &Device::Cpu).unwrap();
     let zero = Tensor::zeros((1, config.latent_dim), DType::F32, &Device::Cpu).unwrap();
-    let expected = vae.decode(&zero, Mode::Inference).unwrap();
+    let expected = vae.decode(&zero, &[], Mode::Inference).unwrap();
     let expected = expected.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-    for (found, expected) in array(&place, "zero.npy", 1).iter().zip(expected) {
+    for (found, expected) in place.array("zero.npy", 1).iter().zip(expected) {
         // The last bits depend on how many are decoded at a time.
         assert!((found - expected).abs() < 1e-6, "{found}, not {expected}");
     }
@@ -113,9 +95,9 @@ fn fewer_pictures_are_the_first_of_more() {
             "sample --model run --seed 5 --n {count} {count}.npy"
         ));
     }
-    let many = array(&place, "300.npy", 300);
-    assert!(array(&place, "1.npy", 1) == many[..PIXELS]);
-    assert!(array(&place, "5.npy", 5) == many[..5 * PIXELS]);
+    let many = place.array("300.npy", 300);
+    assert!(place.array("1.npy", 1) == many[..PIXELS]);
+    assert!(place.array("5.npy", 5) == many[..5 * PIXELS]);
 }
 
 #[test]

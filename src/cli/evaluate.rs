@@ -293,6 +293,14 @@ fn realism_table(realism: &Realism) -> String {
             or_dash(nearest.map(|nearest| format!("{:.1}", nearest.mean))),
         )
     }));
+    if let Some(labels) = &realism.label_accuracy {
+        let shares = labels.iter().map(|&share| percent(share));
+        let shares: Vec<String> = shares.collect();
+        lines.push(format!(
+            "drawings that it takes for the label that was asked for, from 0 on:\n  {}",
+            shares.join("  ")
+        ));
+    }
     lines.push("(recognised: at least 90 % sure; nearest: squared distance to the nearest training image)\n".into());
     lines.join("\n")
 }

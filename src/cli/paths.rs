@@ -1,6 +1,6 @@
 //! Where results go, and where models come from.
 
-use crate::{Result, files, run};
+use crate::{Error, Result, files, run};
 use std::path::{Path, PathBuf};
 
 /// Writes a result to where the user wants it, in a folder that is made if need be.
@@ -19,4 +19,10 @@ pub(super) fn model_path(given: Option<&Path>) -> Result<PathBuf> {
         Some(path) => Ok(path.into()),
         None => run::newest(Path::new(run::RUNS)),
     }
+}
+
+/// Says that a flag wants a model that is told labels.
+pub(super) fn unconditional(flag: &str) -> Error {
+    let why = "the model was not told labels as it was trained";
+    Error::input(flag, why).hint("train one that is: \"conditional\": true in its configuration")
 }

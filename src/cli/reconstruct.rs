@@ -1,7 +1,7 @@
 //! `vae reconstruct`: what the model keeps of an image.
 
 use super::console::Console;
-use super::paths::{model_path, write_result};
+use super::paths::{model_path, unconditional, write_result};
 use crate::config::Config;
 use crate::data::batches::slice_to_tensor;
 use crate::data::{self, Source, Split};
@@ -34,6 +34,10 @@ pub struct Reconstruct {
     #[arg(long, value_name = "SOURCE", conflicts_with = "images")]
     data: Option<Source>,
 
+    /// What your own pictures show, for a model that is told labels [default: it is not known]
+    #[arg(long, value_name = "N", requires = "images")]
+    label: Option<u8>,
+
     /// Where to put the grid (.png)
     #[arg(long, default_value = "reconstructions.png", value_name = "FILE")]
     out: PathBuf,
@@ -54,13 +58,18 @@ impl Reconstruct {
         }
         let model = model_path(self.model.as_deref())?;
         let (config, vae) = run::load_model(&model, device)?;
-        let (names, originals) = if self.images.is_empty() {
+        if self.label.is_some() && vae.condition().is_none() {
+            return Err(unconditional("--label"));
+        }
+        let (names, pictures) = if self.images.is_empty() {
             self.test_images(&model, &config, console)?
         } else {
             self.own_images(&config)?
         };
-        let posterior = vae.encode(&originals, Mode::Inference)?;
-        let reconstructions = vae.decode(&posterior.mean()?, Mode::Inference)?;
+        let originals = slice_to_tensor(&pictures, 0, pictures.len())?;
+        let labels = &pictures.labels;
+        let posterior = vae.encode(&originals, labels, Mode::Inference)?;
+        let reconstructions = vae.decode(&posterior.mean()?, labels, Mode::Inference)?;
         let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
         let (originals, reconstructions) = (flat(&originals)?, flat(&reconstructions)?);
         let shape = vae.image_shape();
@@ -75,28 +84,34 @@ impl Reconstruct {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The first test images, and names for them.
+    /// The first test images, as the model sees them, and names for them.
     fn test_images(
         &self,
         model: &Path,
         config: &Config,
         console: &Console,
-    ) -> Result<(Vec<String>, Tensor)> {
+    ) -> Result<(Vec<String>, Split)> {
         let source = match &self.data {
             Some(source) => source.clone(),
             None => run::trained_on(model)?,
         };
         let (dataset, _) = data::load(&source, &mut |notice| console.notice(notice))?;
-        let count = self.n.min(dataset.test.len());
-        let labels = dataset.test.labels[..count].iter().enumerate();
+        let mut test = config.binarize.split(dataset.test, config.seed);
+        test.truncate(self.n);
+        let labels = test.labels.iter().enumerate();
         let names = labels.map(|(number, label)| format!("test image {number} (a {label})"));
-        let names = names.collect();
-        let test = config.binarize.split(dataset.test, config.seed);
-        Ok((names, slice_to_tensor(&test, 0, count)?))
+        Ok((names.collect(), test))
     }
 
-    /// The pictures that were named.
-    fn own_images(&self, config: &Config) -> Result<(Vec<String>, Tensor)> {
+    /// The pictures that were named, as the model sees them.
+    fn own_images(&self, config: &Config) -> Result<(Vec<String>, Split)> {
+        let label = match (self.label, config.conditional) {
+            (None, true) => {
+                let why = "was told each image's label; it is not told what these show";
+                return Err(Error::input("the model", why).hint("say it: --label N"));
+            }
+            (label, _) => label.unwrap_or_default(),
+        };
         let shape = config.image_shape();
         let mut pixels = Vec::new();
         for path in &self.images {
@@ -106,11 +121,12 @@ impl Reconstruct {
         let names = self.images.iter().map(|path| path.display().to_string());
         let pictures = Split {
             pixels,
-            labels: vec![0; self.images.len()],
+            labels: vec![label; self.images.len()],
             shape,
         };
-        let pictures = config.binarize.split(pictures, config.seed);
-        let tensor = slice_to_tensor(&pictures, 0, pictures.len())?;
-        Ok((names.collect(), tensor))
+        Ok((
+            names.collect(),
+            config.binarize.split(pictures, config.seed),
+        ))
     }
 }

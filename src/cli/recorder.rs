@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::data::Split;
 use crate::data::batches::slice_to_tensor;
 use crate::model::Vae;
-use crate::model::sampling::{reconstruct, sample};
+use crate::model::sampling::{Drawing, reconstruct, sample};
 use crate::picture::grid;
 use crate::run::{self, Metric, MetricsLog, RunDir};
 use crate::train::{Event, Losses, Step, Trainer};
@@ -29,6 +29,8 @@ pub(super) struct Recorder<'a> {
     pub(super) bar: ProgressBar,
     /// The test images whose reconstructions are shown: (images, values of an image).
     originals: Tensor,
+    /// Their labels.
+    labels: Vec<u8>,
     clock: Clock,
 }
 
@@ -48,6 +50,7 @@ impl<'a> Recorder<'a> {
             log,
             bar: console.bar("step", config.steps, trainer.progress.step),
             originals: slice_to_tensor(test, 0, STRIP.min(test.len()))?,
+            labels: test.labels[..STRIP.min(test.len())].to_vec(),
             clock: Clock::start(),
         })
     }
@@ -105,11 +108,12 @@ impl<'a> Recorder<'a> {
 
     fn pictures(&self, vae: &Vae, step: u64) -> Result<()> {
         let originals = self.originals.flatten_all()?.to_vec1::<f32>()?;
-        let reconstructions = reconstruct(vae, &self.originals)?;
+        let reconstructions = reconstruct(vae, &self.originals, &self.labels)?;
         let shape = vae.image_shape();
         let strip = grid::png_pairs(&originals, &reconstructions, shape, STRIP)?;
         files::write_durably(&self.run.reconstruction(step), &strip)?;
-        let samples = sample(vae, SAMPLES, self.config.seed, 1.0)?;
+        let drawings = Drawing::of_each_label_in_turn(vae, SAMPLES);
+        let samples = sample(vae, &drawings, self.config.seed, 1.0)?;
         files::write_durably(
             &self.run.sample(step),
             &grid::png(&samples, shape, SAMPLE_COLUMNS)?,

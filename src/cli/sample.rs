@@ -1,9 +1,10 @@
 //! `vae sample`: pictures that nobody drew.
 
 use super::console::Console;
-use super::paths::{model_path, write_result};
+use super::paths::{model_path, unconditional, write_result};
 use crate::data::ImageShape;
-use crate::model::sampling::sample;
+use crate::model::Vae;
+use crate::model::sampling::{Drawing, sample};
 use crate::picture::{array, grid};
 use crate::{Error, Result, files, run};
 use candle_core::Device;
@@ -28,6 +29,15 @@ pub struct Sample {
     /// Decides the pictures; the same seed draws the same ones [default: another one each time]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+
+    /// What to draw, with a model that is told labels [default: each label in turn]
+    #[arg(long, value_name = "LABEL")]
+    label: Option<u8>,
+
+    /// A row a label, with so many pictures, 1 to 1000: in each row of the same latent vectors [default: no such rows]
+    #[arg(long, value_name = "N", conflicts_with_all = ["label", "n", "columns"],
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
+    each_label: Option<usize>,
 
     /// The standard deviation of the normal numbers that latent vectors are made of, 0 to 100; lower is more typical, higher
     /// more daring
@@ -61,14 +71,16 @@ impl Sample {
         let model = model_path(self.model.as_deref())?;
         let (_, vae) = run::load_model(&model, device)?;
         let seed = self.seed.unwrap_or_else(rand::random);
+        let drawings = self.drawings(&vae)?;
         console.say(format_args!(
             "drawing {} pictures with {} and seed {seed}",
-            self.n,
+            drawings.len(),
             model.display()
         ));
-        let pictures = sample(&vae, self.n, seed, self.temperature)?;
+        let pictures = sample(&vae, &drawings, seed, self.temperature)?;
         let shape = vae.image_shape();
-        let columns = self.columns.unwrap_or_else(|| grid::square_columns(self.n));
+        let columns = self.each_label.or(self.columns);
+        let columns = columns.unwrap_or_else(|| grid::square_columns(drawings.len()));
         match form {
             Form::Grid => write_result(&self.out, &grid::png(&pictures, shape, columns)?)?,
             Form::Array => write_result(&self.out, &array::npy(&pictures, shape))?,
@@ -76,6 +88,25 @@ impl Sample {
         }
         console.result(&self.out)?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// What is asked for.
+    fn drawings(&self, vae: &Vae) -> Result<Vec<Drawing>> {
+        let of =
+            |label, count: usize| (0..count as u64).map(move |number| Drawing { number, label });
+        match (vae.condition(), self.label, self.each_label) {
+            (_, None, None) => Ok(Drawing::of_each_label_in_turn(vae, self.n)),
+            (None, Some(_), _) => Err(unconditional("--label")),
+            (None, None, Some(_)) => Err(unconditional("--each-label")),
+            (Some(condition), Some(label), _) => match usize::from(label) < condition.classes {
+                true => Ok(of(label, self.n).collect()),
+                false => Err(condition.unknown(label)),
+            },
+            (Some(condition), None, Some(count)) => {
+                let labels = (0..condition.classes).map(|label| label as u8);
+                Ok(labels.flat_map(|label| of(label, count)).collect())
+            }
+        }
     }
 
     fn form(&self) -> Result<Form> {

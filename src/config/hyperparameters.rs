@@ -62,6 +62,10 @@ pub struct Config {
     pub save_every: u64,
     /// Steps from one evaluation on the test images to the next.
     pub eval_every: u64,
+    /// Whether the model is told each image's label, so that it can be asked for one.
+    pub conditional: bool,
+    /// How many labels a conditional model knows, from 0 on, 2 to 256.
+    pub classes: usize,
     /// Dimensions of the latent space.
     pub latent_dim: usize,
     /// What latent vectors are drawn from when the model draws.
@@ -162,6 +166,8 @@ impl Default for Config {
             image_every: 200,
             save_every: 200,
             eval_every: 500,
+            conditional: false,
+            classes: 10,
             latent_dim: 10,
             prior: Prior::Mixture(50),
             encoder: vec![

@@ -23,6 +23,7 @@ impl Config {
         whole("image_every", self.image_every, 1, u64::MAX)?;
         whole("save_every", self.save_every, 1, u64::MAX)?;
         whole("eval_every", self.eval_every, 1, u64::MAX)?;
+        whole("classes", self.classes as u64, 2, 256)?;
         whole("latent_dim", self.latent_dim as u64, 1, 4096)?;
 
         let samples = self.train_importance_samples as u64;
@@ -104,6 +105,7 @@ mod tests {
         assert_eq!(with(&|_| {}), Ok(()));
         assert_eq!(with(&|c| c.steps = 0), Err("steps".into()));
         assert_eq!(with(&|c| c.batch_size = 0), Err("batch_size".into()));
+        assert_eq!(with(&|c| c.classes = 1), Err("classes".into()));
         assert_eq!(with(&|c| c.latent_dim = 0), Err("latent_dim".into()));
         assert_eq!(with(&|c| c.prior = Prior::Mixture(0)), Err("prior".into()));
         assert_eq!(

@@ -68,6 +68,15 @@ impl<'a> Batches<'a> {
         to_tensor(images.iter().map(Vec::as_slice), self.split.shape)
     }
 
+    /// Their labels.
+    pub fn labels(&mut self, step: u64) -> Vec<u8> {
+        let indices = self.indices(step);
+        indices
+            .iter()
+            .map(|&index| self.split.labels[index])
+            .collect()
+    }
+
     fn order(&mut self, epoch: u64) -> &[u32] {
         if self.epoch != Some(epoch) {
             self.order = (0..self.split.len() as u32).collect();

@@ -25,6 +25,12 @@ impl Split {
         self.labels.is_empty()
     }
 
+    /// Drops all but the first `images`.
+    pub fn truncate(&mut self, images: usize) {
+        self.labels.truncate(images);
+        self.pixels.truncate(images * self.shape.values());
+    }
+
     /// The values of one image, [`ImageShape::values`] of them.
     pub fn image(&self, index: usize) -> &[u8] {
         let values = self.shape.values();

@@ -57,6 +57,18 @@ pub struct Predictions {
     pub features: Vec<f32>,
 }
 
+impl Predictions {
+    /// Whether the likeliest of the `classes` is the label, for each image.
+    pub fn are_right(&self, labels: &[u8], classes: usize) -> Vec<bool> {
+        let rows = self.probabilities.chunks_exact(classes).zip(labels);
+        let right = rows.map(|(row, &label)| {
+            let probability = row.get(usize::from(label)).copied().unwrap_or_default();
+            row.iter().all(|&other| other <= probability)
+        });
+        right.collect()
+    }
+}
+
 impl Classifier {
     /// Trains one to tell the labels of a split apart, with Adam and dropout under the cross entropy. A function of the
     /// split. `on_step` is called with the steps that are done and their number.
@@ -89,8 +101,7 @@ impl Classifier {
         };
         let adam = Adam::new(config, parameters.collect(), Backend::Fused)?;
         for step in 1..=steps {
-            let labels = batches.indices(step).into_iter();
-            let labels: Vec<u32> = labels.map(|index| split.labels[index].into()).collect();
+            let labels: Vec<u32> = batches.labels(step).into_iter().map(u32::from).collect();
             let images = batches.images(step)?;
             keep_awake(|| classifier.step(&adam, &images, &labels, step, steps))?;
             on_step(step, steps);

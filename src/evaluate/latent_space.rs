@@ -70,7 +70,7 @@ impl LatentSpace {
         for first in (0..split.len()).step_by(BATCH) {
             let last = (first + BATCH).min(split.len());
             let images = slice_to_tensor(split, first, last)?;
-            let posterior = vae.encode(&images, Mode::Inference)?;
+            let posterior = vae.encode(&images, &split.labels[first..last], Mode::Inference)?;
             let means = posterior.mean()?.to_vec2::<f32>()?;
             let log_variances = posterior.log_variance()?.to_vec2::<f32>()?;
             for (mean, log_variance) in means.iter().zip(&log_variances) {

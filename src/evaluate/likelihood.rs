@@ -51,7 +51,8 @@ pub fn log_likelihood(
     for first in (0..split.len()).step_by(BATCH) {
         let last = (first + BATCH).min(split.len());
         let images = slice_to_tensor(split, first, last)?;
-        let posterior = vae.encode(&images, Mode::Inference)?;
+        let labels = &split.labels[first..last];
+        let posterior = vae.encode(&images, labels, Mode::Inference)?;
         for row in (0..last - first).step_by(group) {
             let rows = group.min(last - first - row);
             let some = images.narrow(0, row, rows)?;
@@ -61,7 +62,8 @@ pub fn log_likelihood(
             });
             let epsilon: Vec<f32> = normals.collect();
             let posterior = posterior.narrow(row, rows)?;
-            let logs = log_weights(vae, &some, &posterior, &epsilon, samples)?;
+            let labels = &labels[row..row + rows];
+            let logs = log_weights(vae, &some, labels, &posterior, &epsilon, samples)?;
             let of_each = logs.chunks_exact(samples);
             negatives.extend(of_each.map(|logs| (samples as f64).ln() - log_sum_exp(logs)));
             on_image(negatives.len());
@@ -88,12 +90,14 @@ impl LogLikelihood {
 /// # Shapes
 ///
 /// - images: (images, values of an image)
+/// - labels: one an image, if the model is conditional
 /// - posterior: of these images
 /// - epsilon: (images, samples, latent dimensions), standard normal
 /// - output: (images, samples)
 pub fn log_weights(
     vae: &Vae,
     images: &Tensor,
+    labels: &[u8],
     posterior: &Posterior,
     epsilon: &[f32],
     samples: usize,
@@ -121,8 +125,15 @@ pub fn log_weights(
     let rows = latent.chunks(ROWS * latent_dim).zip(indices.chunks(ROWS));
     for ((latent, indices), logs) in rows.zip(logs.chunks_mut(ROWS)) {
         let latent = Tensor::from_slice(latent, (indices.len(), latent_dim), &Device::Cpu)?;
+        let labels: Vec<u8> = match vae.condition() {
+            Some(_) => indices
+                .iter()
+                .map(|&image| labels[image as usize])
+                .collect(),
+            None => Vec::new(),
+        };
         let indices = Tensor::new(indices, images.device())?;
-        let terms = vae.reconstruction(&latent, &images.index_select(&indices, 0)?)?;
+        let terms = vae.reconstruction(&latent, &labels, &images.index_select(&indices, 0)?)?;
         for (log, term) in logs.iter_mut().zip(terms.to_vec1::<f32>()?) {
             *log -= f64::from(term);
         }
@@ -166,7 +177,7 @@ mod tests {
         let negatives = images.map(|image| {
             let image = slice_to_tensor(split, image, image + 1).expect("an image");
             let target = image.repeat((STEPS, 1)).expect("images");
-            let errors = vae.reconstruction(&latent, &target).expect("errors");
+            let errors = vae.reconstruction(&latent, &[], &target).expect("errors");
             let errors = errors.to_vec1::<f32>().expect("values");
             let logs = errors.iter().enumerate().map(|(step, &error)| {
                 let log_prior = -0.5 * (z(step).powi(2) + std::f64::consts::TAU.ln());

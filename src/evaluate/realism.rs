@@ -3,11 +3,11 @@
 use super::classifier::{Classifier, FEATURES, Predictions};
 use super::frechet::Moments;
 use super::neighbours::{nearest, reaches, share_within};
-use crate::Result;
 use crate::data::batches::slice_to_tensor;
 use crate::data::{Dataset, Split};
 use crate::model::Vae;
-use crate::model::sampling::{reconstruct, sample};
+use crate::model::sampling::{Drawing, reconstruct, sample};
+use crate::{Error, Result};
 use serde::Serialize;
 
 /// How probable a class has to be for an image to be recognised.
@@ -33,6 +33,8 @@ pub struct Realism {
     pub reconstructions: Likeness,
     /// What the model draws from unit normal numbers.
     pub drawings: Likeness,
+    /// Of a conditional model's drawings of each label, the share of which that is the classifier's likeliest class.
+    pub label_accuracy: Option<Vec<f64>>,
 }
 
 /// How like real images a set is.
@@ -90,16 +92,21 @@ pub fn realism(
     let test = images(&dataset.test)?;
     let found = predict(&test)?;
     let reference = Reference::of(&found);
-    let likeness = |images: &[f32]| -> Result<Likeness> {
-        let found = predict(images)?;
-        let mut likeness = Likeness::of(&found, classifier.classes());
-        likeness.compare(&found, &reference);
-        Ok(likeness)
+    let compared = |found: &Predictions| {
+        let mut likeness = Likeness::of(found, classifier.classes());
+        likeness.compare(found, &reference);
+        likeness
+    };
+    let likeness = |images: &[f32]| Ok::<_, Error>(compared(&predict(images)?));
+    let share_right = |found: &Predictions, labels: &[u8]| {
+        share(found.are_right(labels, classifier.classes()).into_iter())
     };
     let nearest = |images: &[f32]| nearest_training_image(images, &dataset.train);
-    let drawn = sample(vae, drawings, seed, 1.0)?;
+    let drawings = Drawing::of_each_label_in_turn(vae, drawings);
+    let drawn = sample(vae, &drawings, seed, 1.0)?;
+    let found_drawn = predict(&drawn)?;
     Ok(Realism {
-        classifier_accuracy: accuracy(&found, &dataset.test, classifier.classes()),
+        classifier_accuracy: share_right(&found, &dataset.test.labels),
         test_images: Likeness {
             nearest_training_image: Some(nearest(&test)?),
             ..Likeness::of(&found, classifier.classes())
@@ -108,9 +115,28 @@ pub fn realism(
         reconstructions: likeness(&reconstructions(vae, seen)?)?,
         drawings: Likeness {
             nearest_training_image: Some(nearest(&drawn)?),
-            ..likeness(&drawn)?
+            ..compared(&found_drawn)
         },
+        label_accuracy: vae.condition().map(|condition| {
+            let labels: Vec<u8> = drawings.iter().map(|drawing| drawing.label).collect();
+            let right = found_drawn.are_right(&labels, classifier.classes());
+            // The labels were asked for one after the other.
+            let of_label = |label| right.iter().skip(label).step_by(condition.classes).copied();
+            (0..condition.classes)
+                .map(|label| share(of_label(label)))
+                .collect()
+        }),
     })
+}
+
+/// The share of what is true.
+fn share(of: impl Iterator<Item = bool>) -> f64 {
+    let (mut count, mut all) = (0, 0);
+    for is_true in of {
+        count += u64::from(is_true);
+        all += 1;
+    }
+    count as f64 / f64::from(all)
 }
 
 impl Reference {
@@ -180,19 +206,10 @@ fn reconstructions(vae: &Vae, split: &Split) -> Result<Vec<f32>> {
     let count = split.len().min(MOST_IMAGES);
     for first in (0..count).step_by(BATCH) {
         let images = slice_to_tensor(split, first, (first + BATCH).min(count))?;
-        values.extend(reconstruct(vae, &images)?);
+        let labels = &split.labels[first..(first + BATCH).min(count)];
+        values.extend(reconstruct(vae, &images, labels)?);
     }
     Ok(values)
-}
-
-fn accuracy(found: &Predictions, split: &Split, classes: usize) -> f64 {
-    let rows = found.probabilities.chunks_exact(classes).zip(&split.labels);
-    let images = rows.len();
-    let right = rows.filter(|(row, label)| {
-        let probability = row.get(usize::from(**label)).copied().unwrap_or_default();
-        row.iter().all(|&other| other <= probability)
-    });
-    right.count() as f64 / images as f64
 }
 
 fn nearest_training_image(images: &[f32], train: &Split) -> Result<Nearest> {

@@ -19,7 +19,7 @@ const MOST_LAYERS: usize = 64;
 pub struct Architecture {
     /// From images to the posterior: its mean, and the logarithm of its variance.
     pub encoder: Vec<Stage<LayerPlan>>,
-    /// From latent vectors to images; under a Bernoulli likelihood to their logits.
+    /// From latent vectors, with their labels where the model is told those, to images; under a Bernoulli likelihood to their logits.
     pub decoder: Vec<Stage<LayerPlan>>,
 }
 
@@ -46,7 +46,12 @@ impl Architecture {
         };
         let heads = vec![head("mean"), head("log_variance")];
         encoder.stages.push(Stage::Heads(heads));
-        let mut decoder = Planner::new("decoder", Shape::Flat(config.latent_dim));
+        let labels = if config.conditional {
+            config.classes
+        } else {
+            0
+        };
+        let mut decoder = Planner::new("decoder", Shape::Flat(config.latent_dim + labels));
         decoder.layers(&config.decoder)?;
         if config.likelihood == Likelihood::Bernoulli {
             decoder.end_with_logits()?;

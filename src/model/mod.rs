@@ -1,10 +1,12 @@
 //! From a configuration to layers with weights: encoder, decoder, posterior, and the terms of the loss.
 
 pub mod architecture;
+pub mod condition;
 pub mod geometry;
 pub mod prior;
 pub mod sampling;
 pub mod vae;
+mod weights;
 
 pub use crate::nn::dropout::Mode;
 pub use crate::nn::posterior::Posterior;

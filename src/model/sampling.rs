@@ -9,18 +9,46 @@ use candle_core::{Device, Tensor};
 /// Latent vectors decoded at a time.
 const BATCH: usize = 64;
 
-/// Decodes `count` latent vectors from the prior; the standard normal numbers that they are made of are multiplied by
-/// `temperature`: the values of `count` images,
-/// one after the other.
+/// What decides a drawing besides the seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drawing {
+    /// The number of its latent vector.
+    pub number: u64,
+    /// What it is to show, if the model is conditional.
+    pub label: u8,
+}
+
+impl Drawing {
+    /// So many drawings, each of its own latent vector; of the labels that the model knows, if it is conditional, one
+    /// after the other.
+    pub fn of_each_label_in_turn(vae: &Vae, count: usize) -> Vec<Self> {
+        let classes = vae.condition().map_or(1, |condition| condition.classes) as u64;
+        let drawings = (0..count as u64).map(|number| Self {
+            number,
+            label: (number % classes) as u8,
+        });
+        drawings.collect()
+    }
+}
+
+/// Decodes latent vectors from the prior; the standard normal numbers that they are made of are multiplied by
+/// `temperature`: the values of as many images as there are drawings, one after the other.
 ///
-/// A picture depends on the seed and its own number, so a smaller count draws the first of them. Its
-/// last bits depend on the size of its batch too, so the last batch is as large as all others.
-pub fn sample(vae: &Vae, count: usize, seed: u64, temperature: f64) -> Result<Vec<f32>> {
+/// A picture depends on the seed, and on the number and the label of its drawing. Its last bits depend on the size of its
+/// batch too, so the last batch is as large as all others.
+///
+/// # Errors
+///
+/// If the model is conditional, and a label is none that it knows.
+pub fn sample(vae: &Vae, drawings: &[Drawing], seed: u64, temperature: f64) -> Result<Vec<f32>> {
     let latent_dim = vae.latent_dim();
     let mut images = Vec::new();
-    for first in (0..count).step_by(BATCH) {
-        let numbers = (first..first + BATCH).flat_map(|number| {
-            let vector = normal(seed, Purpose::Prior, number as u64, latent_dim);
+    for batch in drawings.chunks(BATCH) {
+        let last = batch[batch.len() - 1];
+        let mut batch = batch.to_vec();
+        batch.resize(BATCH, last);
+        let numbers = batch.iter().flat_map(|drawing| {
+            let vector = normal(seed, Purpose::Prior, drawing.number, latent_dim);
             vector.into_iter().map(|z| z * temperature as f32)
         });
         let numbers: Vec<f32> = numbers.collect();
@@ -29,10 +57,11 @@ pub fn sample(vae: &Vae, count: usize, seed: u64, temperature: f64) -> Result<Ve
             None => numbers,
         };
         let latent = Tensor::from_vec(latent, (BATCH, latent_dim), &Device::Cpu)?;
-        let decoded = vae.decode(&latent, Mode::Inference)?;
+        let labels: Vec<u8> = batch.iter().map(|drawing| drawing.label).collect();
+        let decoded = vae.decode(&latent, &labels, Mode::Inference)?;
         images.extend(decoded.flatten_all()?.to_vec1::<f32>()?);
     }
-    images.truncate(count * vae.image_shape().values());
+    images.truncate(drawings.len() * vae.image_shape().values());
     Ok(images)
 }
 
@@ -42,8 +71,9 @@ pub fn sample(vae: &Vae, count: usize, seed: u64, temperature: f64) -> Result<Ve
 /// # Shapes
 ///
 /// - images: (images, values of an image), 0 to 1
-pub fn reconstruct(vae: &Vae, images: &Tensor) -> Result<Vec<f32>> {
-    let posterior = vae.encode(images, Mode::Inference)?;
-    let reconstructions = vae.decode(&posterior.mean()?, Mode::Inference)?;
+/// - labels: one an image, if the model is conditional
+pub fn reconstruct(vae: &Vae, images: &Tensor, labels: &[u8]) -> Result<Vec<f32>> {
+    let posterior = vae.encode(images, labels, Mode::Inference)?;
+    let reconstructions = vae.decode(&posterior.mean()?, labels, Mode::Inference)?;
     Ok(reconstructions.flatten_all()?.to_vec1()?)
 }

@@ -1,7 +1,9 @@
 //! The variational autoencoder: encoder, decoder, and the two terms of its loss.
 
 use super::architecture::Architecture;
+use super::condition::{self, Condition};
 use super::prior::FittedPrior;
+use super::weights::{refuse_strangers, take};
 use crate::config::{Config, Likelihood};
 use crate::data::{Dataset, ImageShape};
 use crate::nn::backend::Backend;
@@ -44,6 +46,7 @@ const FIRST_LOG_VARIANCE: f32 = -3.0;
 pub struct Vae {
     encoder: Sequential,
     decoder: Sequential,
+    condition: Option<Condition>,
     likelihood: Likelihood,
     /// The logarithm of the variance of a Gaussian likelihood: (1).
     log_variance: Option<Var>,
@@ -102,8 +105,20 @@ impl Vae {
             Likelihood::Gaussian => Some(Var::from_tensor(&weights(LOG_VARIANCE, &[1], 1)?)?),
             Likelihood::SquaredError | Likelihood::Bernoulli => None,
         };
-        let named = log_variance.iter();
-        let named = named.map(|log_variance| (LOG_VARIANCE.into(), log_variance.clone()));
+        let condition = match config.conditional {
+            true => {
+                let (shape, classes) = ([2 * config.latent_dim, config.classes], config.classes);
+                let weight = weights(condition::WEIGHT, &shape, classes)?;
+                let weight = Var::from_tensor(&weight)?;
+                Some(Condition { classes, weight })
+            }
+            false => None,
+        };
+        let labels = condition
+            .iter()
+            .map(|labels| (condition::WEIGHT, &labels.weight));
+        let named = labels.chain(log_variance.iter().map(|value| (LOG_VARIANCE, value)));
+        let named = named.map(|(name, value)| (name.to_string(), value.clone()));
         let parameters = encoder
             .parameters()
             .chain(decoder.parameters())
@@ -112,6 +127,7 @@ impl Vae {
             parameters: parameters.collect(),
             encoder,
             decoder,
+            condition,
             likelihood: config.likelihood,
             log_variance,
             prior: None,
@@ -198,18 +214,32 @@ impl Vae {
         self.image_shape
     }
 
-    /// Checks that a data set has images of the shape that the model reads.
+    /// The labels that it is told, if it is conditional.
+    pub fn condition(&self) -> Option<&Condition> {
+        self.condition.as_ref()
+    }
+
+    /// Checks that a data set has images of the shape that the model reads, and labels that it knows.
     ///
     /// # Errors
     ///
-    /// If they are of another; the error names both.
+    /// If it has others; the error names them.
     pub fn refuse_other_images(&self, dataset: &Dataset) -> Result<()> {
         let (found, expected) = (dataset.shape(), self.image_shape);
-        if found == expected {
-            return Ok(());
+        if found != expected {
+            let why = format!("its images are {found}, the model's are {expected}");
+            return Err(Error::input(&dataset.name, why));
         }
-        let why = format!("its images are {found}, the model's are {expected}");
-        Err(Error::input(&dataset.name, why))
+        let labels = dataset.train.labels.iter().chain(&dataset.test.labels);
+        match (labels.max(), &self.condition) {
+            (Some(&label), Some(condition)) if usize::from(label) >= condition.classes => {
+                let classes = usize::from(label) + 1;
+                let hint =
+                    format!("train one that does: \"classes\": {classes} in its configuration");
+                Err(condition.unknown(label).hint(hint))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Images to posteriors.
@@ -217,10 +247,27 @@ impl Vae {
     /// # Shapes
     ///
     /// - images: (images, values of an image), 0 to 1
-    pub fn encode(&self, images: &Tensor, mode: Mode) -> Result<Posterior> {
+    /// - labels: one an image, if the model is conditional; else they are not looked at
+    pub fn encode(&self, images: &Tensor, labels: &[u8], mode: Mode) -> Result<Posterior> {
         let images = images.to_device(&self.device)?;
-        let parameters = self.encoder.forward(&images, mode, self.backend)?;
+        let mut parameters = self.encoder.forward(&images, mode, self.backend)?;
+        if let Some(condition) = &self.condition {
+            let labels = condition.one_hot(labels, images.dim(0)?, &self.device)?;
+            parameters = (parameters + labels.matmul(&condition.weight.t()?)?)?;
+        }
         Ok(Posterior::new(parameters)?)
+    }
+
+    /// Latent vectors as the decoder reads them: with their labels, if the model is conditional.
+    fn labelled(&self, latent: &Tensor, labels: &[u8]) -> Result<Tensor> {
+        let latent = latent.to_device(&self.device)?;
+        match &self.condition {
+            Some(condition) => {
+                let labels = condition.one_hot(labels, latent.dim(0)?, &self.device)?;
+                Ok(Tensor::cat(&[latent, labels], 1)?)
+            }
+            None => Ok(latent),
+        }
     }
 
     /// Latent vectors to images.
@@ -228,9 +275,10 @@ impl Vae {
     /// # Shapes
     ///
     /// - latent: (images, latent dimensions)
+    /// - labels: as of [`Vae::encode`]
     /// - output: (images, values of an image); 0 to 1 where the decoder ends with a sigmoid
-    pub fn decode(&self, latent: &Tensor, mode: Mode) -> Result<Tensor> {
-        let latent = latent.to_device(&self.device)?;
+    pub fn decode(&self, latent: &Tensor, labels: &[u8], mode: Mode) -> Result<Tensor> {
+        let latent = self.labelled(latent, labels)?;
         let images = self.decoder.forward(&latent, mode, self.backend)?;
         let images = images.reshape((latent.dim(0)?, self.image_shape.values()))?;
         match self.likelihood {
@@ -244,11 +292,18 @@ impl Vae {
     /// # Shapes
     ///
     /// - images: (images, values of an image), 0 to 1
+    /// - labels: as of [`Vae::encode`]
     /// - epsilon: (images * samples, latent dimensions), standard normal; those of an image one after the other
-    pub fn terms(&self, images: &Tensor, epsilon: &Tensor, mode: Mode) -> Result<LossTerms> {
+    pub fn terms(
+        &self,
+        images: &Tensor,
+        labels: &[u8],
+        epsilon: &Tensor,
+        mode: Mode,
+    ) -> Result<LossTerms> {
         let images = images.to_device(&self.device)?;
         let epsilon = epsilon.to_device(&self.device)?;
-        let posterior = self.encode(&images, mode)?;
+        let posterior = self.encode(&images, labels, mode)?;
         let (count, values) = images.dims2()?;
         let samples = epsilon.dim(0)? / count;
         let (latent, targets) = match samples {
@@ -262,7 +317,9 @@ impl Vae {
                 (latent, targets.reshape((count * samples, values))?)
             }
         };
-        let (reconstruction, squared_error) = self.compare(&latent, &targets, mode)?;
+        let repeated = |label: &u8| std::iter::repeat_n(*label, samples);
+        let labels: Vec<u8> = labels.iter().flat_map(repeated).collect();
+        let (reconstruction, squared_error) = self.compare(&latent, &labels, &targets, mode)?;
         Ok(LossTerms {
             reconstruction,
             squared_error,
@@ -277,15 +334,27 @@ impl Vae {
     /// # Shapes
     ///
     /// - latent: (images, latent dimensions)
+    /// - labels: as of [`Vae::encode`]
     /// - images: (images, values of an image), 0 to 1
-    pub fn reconstruction(&self, latent: &Tensor, images: &Tensor) -> Result<Tensor> {
-        let latent = latent.to_device(&self.device)?;
+    pub fn reconstruction(
+        &self,
+        latent: &Tensor,
+        labels: &[u8],
+        images: &Tensor,
+    ) -> Result<Tensor> {
         let images = images.to_device(&self.device)?;
-        Ok(self.compare(&latent, &images, Mode::Inference)?.0)
+        Ok(self.compare(latent, labels, &images, Mode::Inference)?.0)
     }
 
     /// The negative logarithm of images' densities for latent vectors, and their squared error: (images) both.
-    fn compare(&self, latent: &Tensor, images: &Tensor, mode: Mode) -> Result<(Tensor, Tensor)> {
+    fn compare(
+        &self,
+        latent: &Tensor,
+        labels: &[u8],
+        images: &Tensor,
+        mode: Mode,
+    ) -> Result<(Tensor, Tensor)> {
+        let latent = &self.labelled(latent, labels)?;
         let criterion = match self.likelihood {
             Likelihood::SquaredError | Likelihood::Gaussian => Criterion::SquaredError,
             Likelihood::Bernoulli => Criterion::CrossEntropy,
@@ -318,32 +387,5 @@ impl Vae {
             }
         }
         Ok(gradients)
-    }
-}
-
-/// Takes a weight out of those that were read, and checks it.
-fn take(weights: &mut HashMap<String, Tensor>, name: &str, shape: &[usize]) -> Result<Tensor> {
-    let Some(tensor) = weights.remove(name) else {
-        return Err(Error::input("the weights", format!("`{name}` is missing")));
-    };
-    if tensor.dims() != shape {
-        let why = format!("`{name}` has shape {:?}, not {shape:?}", tensor.dims());
-        return Err(Error::input("the weights", why));
-    }
-    if !all_finite(&tensor)? {
-        let why = format!("`{name}` has values that are not finite");
-        return Err(Error::input("the weights", why));
-    }
-    Ok(tensor)
-}
-
-/// Checks that nothing is left of the weights that were read.
-fn refuse_strangers(weights: &HashMap<String, Tensor>) -> Result<()> {
-    match weights.keys().min() {
-        Some(name) => {
-            let why = format!("`{name}` belongs to no layer of the configuration");
-            Err(Error::input("the weights", why))
-        }
-        None => Ok(()),
     }
 }

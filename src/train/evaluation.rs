@@ -23,7 +23,12 @@ pub fn evaluate(vae: &Vae, split: &Split, config: &Config) -> Result<Losses> {
         let purpose = Purpose::Evaluation;
         let epsilon = normal(config.seed, purpose, number as u64, shape.0 * shape.1);
         let epsilon = Tensor::from_vec(epsilon, shape, &Device::Cpu)?;
-        let terms = vae.terms(&images, &epsilon, Mode::Inference)?;
+        let terms = vae.terms(
+            &images,
+            &split.labels[first..last],
+            &epsilon,
+            Mode::Inference,
+        )?;
         losses.add(Losses::mean(&terms, config.beta)?, (last - first) as f64);
     }
     Ok(losses.divided_by(split.len() as f64))

@@ -231,6 +231,7 @@ impl<'a> Trainer<'a> {
 struct Batch {
     step: u64,
     images: Tensor,
+    labels: Vec<u8>,
     epsilon: Tensor,
 }
 
@@ -240,6 +241,7 @@ impl Batch {
         Ok(Self {
             step,
             images: batches.images(step)?,
+            labels: batches.labels(step),
             epsilon: noise(
                 config,
                 purpose,
@@ -270,7 +272,7 @@ fn optimize(
         seed: config.seed,
         step,
     };
-    let terms = vae.terms(&batch.images, &batch.epsilon, mode)?;
+    let terms = vae.terms(&batch.images, &batch.labels, &batch.epsilon, mode)?;
     let Objective { loss, losses } = Objective::of(&terms, &batch.epsilon, config, rates.beta)?;
     if !losses.are_finite() {
         return Err(diverged(step, not_finite(losses)));

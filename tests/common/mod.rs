@@ -122,6 +122,24 @@ impl Place {
         fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
+    /// The pictures in an array file, after a look at its header.
+    pub fn array(&self, npy: &str, count: usize) -> Vec<f32> {
+        let file = self.read(npy);
+        assert_eq!(&file[..8], b"\x93NUMPY\x01\x00");
+        let header = 10 + usize::from(u16::from_le_bytes([file[8], file[9]]));
+        assert_eq!(header % 64, 0);
+        let expected =
+            format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, 28, 28), }}");
+        let found = std::str::from_utf8(&file[10..header]).unwrap();
+        assert_eq!(found.trim_end(), expected);
+        let (values, rest) = file[header..].as_chunks::<4>();
+        assert_eq!((values.len(), rest.len()), (count * 784, 0));
+        values
+            .iter()
+            .map(|&bytes| f32::from_le_bytes(bytes))
+            .collect()
+    }
+
     pub fn text(&self, name: &str) -> String {
         String::from_utf8(self.read(name)).unwrap()
     }
