@@ -15,6 +15,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use rayon::prelude::*;
 use vae::config::Config;
+use vae::data::Examples;
 use vae::data::batches::Batches;
 use vae::kernels::matmul::{Destination, Matrix, MatrixMut, matmul};
 use vae::model::architecture::Architecture;
@@ -90,7 +91,9 @@ fn step_with_candle(bencher: Bencher, name: &str) {
                 seed: config.seed,
                 step,
             };
-            let terms = vae.terms(&images, &[], &epsilon, mode).unwrap();
+            let terms = vae
+                .terms(&Examples::new(images.clone(), Vec::new()), &epsilon, mode)
+                .unwrap();
             let loss = (terms.squared_error + terms.kl)
                 .unwrap()
                 .mean_all()

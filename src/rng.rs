@@ -36,6 +36,10 @@ pub enum Purpose {
     Binarize = 11,
     /// Pixels that are made black or white once; the step is the number of the image.
     BinarizeOnce = 12,
+    /// Noise on images in training; the step is how many images were seen before.
+    Noise = 13,
+    /// Noise on images that is always the same; the step is the number of the image.
+    NoiseOnce = 14,
 }
 
 /// The generator for one draw.

@@ -69,6 +69,7 @@ fn with_everything(place: &Place) {
             ("/likelihood", json!("bernoulli")),
             ("/binarize", json!("dynamic")),
             ("/conditional", json!(true)),
+            ("/noise", json!({"salt_and_pepper": 0.2})),
             ("/train_importance_samples", json!(3)),
             ("/beta_schedule", json!({"cyclic": 7})),
             ("/weight_decay", json!(0.1)),
@@ -81,6 +82,7 @@ fn with_everything(place: &Place) {
         &[
             ("/likelihood", json!("gaussian")),
             ("/binarize", json!("threshold")),
+            ("/noise", json!({"gaussian": 0.3})),
             ("/free_bits", json!(0.2)),
             ("/beta_schedule", json!({"linear": 20})),
             ("/ema_decay", json!(0.99)),

@@ -10,7 +10,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use serde_json::Value;
 use std::collections::HashMap;
 use vae::config::{Config, ConvConfig, LayerConfig};
-use vae::data::{Dataset, ImageShape, Split, idx};
+use vae::data::{Dataset, Examples, ImageShape, Split, idx};
 use vae::evaluate::likelihood::log_weights;
 use vae::kernels::activation::Activation;
 use vae::model::architecture::Architecture;
@@ -459,7 +459,14 @@ fn check_log_weights(fixtures: &Fixtures, name: &str, vae: &Vae) {
     let errors = flat(&fixtures.get(name, "squared_error"));
     let images = fixtures.get(name, "x");
     let posterior = vae.encode(&images, &[], Mode::Inference).unwrap();
-    let found = log_weights(vae, &images, &[], &posterior, &epsilon.concat(), 1).unwrap();
+    let found = log_weights(
+        vae,
+        &Examples::new(images, Vec::new()),
+        &posterior,
+        &epsilon.concat(),
+        1,
+    )
+    .unwrap();
     for (image, found) in found.iter().enumerate() {
         let mut expected = -f64::from(errors[image]);
         for (dimension, &epsilon) in epsilon[image].iter().enumerate() {
@@ -512,7 +519,8 @@ fn check_models(backend: Backend, device: &Device) {
             .map(|mean| vae.decode(&mean.unwrap(), &[], Mode::Inference).unwrap());
         assert_close(&of_view, &of_copy, VALUES, name);
         let training = Mode::Training { seed: 1, step: 1 };
-        let terms = vae.terms(&x, &[], &epsilon, training).unwrap();
+        let examples = Examples::new(x.clone(), Vec::new());
+        let terms = vae.terms(&examples, &epsilon, training).unwrap();
         close(&terms.squared_error, "squared_error");
         close(&terms.kl, "kl");
 
@@ -552,9 +560,10 @@ fn candle_objectives_match_pytorch() {
 }
 
 /// The importance-weighted bound as an evaluation has it, made negative: the mean over images.
-fn bound(vae: &Vae, images: &Tensor, labels: &[u8], epsilon: &[f32], samples: usize) -> f64 {
-    let posterior = vae.encode(images, labels, Mode::Inference).unwrap();
-    let logs = log_weights(vae, images, labels, &posterior, epsilon, samples).unwrap();
+fn bound(vae: &Vae, examples: &Examples, epsilon: &[f32], samples: usize) -> f64 {
+    let encoded = vae.encode(&examples.seen, &examples.labels, Mode::Inference);
+    let posterior = encoded.unwrap();
+    let logs = log_weights(vae, examples, &posterior, epsilon, samples).unwrap();
     let bounds = logs.chunks_exact(samples).map(|logs| {
         let weights = logs.iter().map(|log| (log - logs[0]).exp());
         logs[0] + (weights.sum::<f64>() / samples as f64).ln()
@@ -574,7 +583,8 @@ fn check_objectives(backend: Backend, device: &Device) {
         let (x, epsilon) = (fixtures.get(name, "x"), fixtures.get(name, "epsilon"));
         let training = Mode::Training { seed: 1, step: 1 };
         let labels: &[u8] = if config.conditional { &[2, 0, 3] } else { &[] };
-        let terms = vae.terms(&x, labels, &epsilon, training).unwrap();
+        let examples = Examples::new(x.clone(), labels.to_vec());
+        let terms = vae.terms(&examples, &epsilon, training).unwrap();
         let found = Objective::of(&terms, &epsilon, &config, config.beta).unwrap();
         let expected = f64::from(fixtures.get(name, "loss").to_scalar::<f32>().unwrap());
         let loss = f64::from(found.loss.to_scalar::<f32>().unwrap());
@@ -586,8 +596,7 @@ fn check_objectives(backend: Backend, device: &Device) {
         if config.train_importance_samples > 1 && config.beta == 1.0 {
             let bound = bound(
                 &vae,
-                &x,
-                labels,
+                &examples,
                 &flat(&epsilon),
                 config.train_importance_samples,
             );

@@ -107,10 +107,10 @@ impl Evaluate {
         // As the model sees them; how real pictures are is seen beside images as they are.
         let split = &config.binarize.split(split.clone(), config.seed);
         let losses = train::evaluate(&vae, split, &config)?;
-        let latent_space = LatentSpace::of(&vae, split)?;
+        let latent_space = LatentSpace::of(&vae, split, config.corruption())?;
         let likelihood = match self.importance_samples {
             0 => None,
-            samples => Some(self.likelihood(&vae, split, samples, console)?),
+            samples => Some(self.likelihood(&vae, &config, split, samples, console)?),
         };
         let evaluation = Evaluation {
             model,
@@ -143,6 +143,7 @@ impl Evaluate {
     fn likelihood(
         &self,
         vae: &Vae,
+        config: &Config,
         split: &Split,
         samples: usize,
         console: &Console,
@@ -152,9 +153,10 @@ impl Evaluate {
             split.len()
         ));
         let bar = console.bar("image", split.len() as u64, 0);
-        let likelihood = likelihood::log_likelihood(vae, split, samples, self.seed, |done| {
-            bar.set_position(done as u64);
-        });
+        let noise = config.corruption();
+        let on_image = |done| bar.set_position(done as u64);
+        let likelihood =
+            likelihood::log_likelihood(vae, split, samples, self.seed, noise, on_image);
         bar.finish_and_clear();
         likelihood
     }
@@ -191,7 +193,9 @@ impl Evaluate {
         );
         bar.finish_and_clear();
         let seen = config.binarize.split(dataset.test.clone(), config.seed);
-        realism(vae, &classifier?, dataset, &seen, self.samples, self.seed).map(Some)
+        let noise = config.corruption();
+        let (drawings, seed) = (self.samples, self.seed);
+        realism(vae, &classifier?, dataset, &seen, noise, drawings, seed).map(Some)
     }
 }
 

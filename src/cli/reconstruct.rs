@@ -3,10 +3,10 @@
 use super::console::Console;
 use super::paths::{model_path, unconditional, write_result};
 use crate::config::Config;
-use crate::data::batches::slice_to_tensor;
-use crate::data::{self, Source, Split};
+use crate::data::{self, Corruption, Examples, Noise, Source, Split};
 use crate::kernels::squared_error::squared_error;
 use crate::model::Mode;
+use crate::model::sampling::reconstruct;
 use crate::picture::{grid, photo};
 use crate::{Error, Result, run};
 use candle_core::{Device, Tensor};
@@ -38,6 +38,11 @@ pub struct Reconstruct {
     #[arg(long, value_name = "N", requires = "images")]
     label: Option<u8>,
 
+    /// Put so much noise on pictures first, of the kind that the model was trained with, else Gaussian; they are then
+    /// shown with it between them and what is kept [default: as in training on test images, none on your own]
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    noise: Option<f64>,
+
     /// Where to put the grid (.png)
     #[arg(long, default_value = "reconstructions.png", value_name = "FILE")]
     out: PathBuf,
@@ -66,22 +71,55 @@ impl Reconstruct {
         } else {
             self.own_images(&config)?
         };
-        let originals = slice_to_tensor(&pictures, 0, pictures.len())?;
-        let labels = &pictures.labels;
-        let posterior = vae.encode(&originals, labels, Mode::Inference)?;
-        let reconstructions = vae.decode(&posterior.mean()?, labels, Mode::Inference)?;
-        let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
-        let (originals, reconstructions) = (flat(&originals)?, flat(&reconstructions)?);
-        let shape = vae.image_shape();
-        let errors = squared_error(&reconstructions, &originals, shape.values());
+        let corruption = self.corruption(&config)?;
+        let examples = Examples::of(&pictures, 0, pictures.len(), corruption)?;
+        let posterior = vae.encode(&examples.seen, &examples.labels, Mode::Inference)?;
         let kls = posterior.kl(vae.backend())?.to_vec1::<f32>()?;
-        for ((name, error), kl) in names.iter().zip(&errors).zip(&kls) {
-            console.say(format_args!("{name}: squared error {error:.2}, KL {kl:.2}"));
+        let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
+        let (originals, seen) = (flat(&examples.images)?, flat(&examples.seen)?);
+        let reconstructions = reconstruct(&vae, &examples)?;
+        let shape = vae.image_shape();
+        let errors = |of: &[f32]| squared_error(of, &originals, shape.values());
+        let (found, noisy) = (errors(&reconstructions), errors(&seen));
+        let is_noisy = corruption.noise != Noise::None;
+        for (index, (name, kl)) in names.iter().zip(&kls).enumerate() {
+            let before = match is_noisy {
+                true => format!(", {:.2} with its noise", noisy[index]),
+                false => String::new(),
+            };
+            console.say(format_args!(
+                "{name}: squared error {:.2}{before}, KL {kl:.2}",
+                found[index]
+            ));
         }
-        let strip = grid::png_pairs(&originals, &reconstructions, shape, COLUMNS)?;
+        let strip = match is_noisy {
+            true => grid::png_sets(&[&originals, &seen, &reconstructions], shape, COLUMNS)?,
+            false => grid::png_sets(&[&originals, &reconstructions], shape, COLUMNS)?,
+        };
         write_result(&self.out, &strip)?;
         console.result(&self.out)?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The noise to put on pictures: what is asked for; else that of the model's training on test images, and none on one's
+    /// own, which may have some already.
+    fn corruption(&self, config: &Config) -> Result<Corruption> {
+        let noise = match (self.noise, self.images.is_empty()) {
+            (Some(amount), _) => config.noise.with_amount(amount),
+            (None, true) => config.noise,
+            (None, false) => Noise::None,
+        };
+        let most = noise.most();
+        match noise
+            .amount()
+            .is_none_or(|amount| (0.0..=most).contains(&amount))
+        {
+            true => Ok(Corruption {
+                noise,
+                ..config.corruption()
+            }),
+            false => Err(Error::input("--noise", format!("must be from 0 to {most}"))),
+        }
     }
 
     /// The first test images, as the model sees them, and names for them.

@@ -2,8 +2,7 @@
 
 use super::console::{Console, losses};
 use crate::config::Config;
-use crate::data::Split;
-use crate::data::batches::slice_to_tensor;
+use crate::data::{Examples, Noise, Split};
 use crate::model::Vae;
 use crate::model::sampling::{Drawing, reconstruct, sample};
 use crate::picture::grid;
@@ -27,10 +26,8 @@ pub(super) struct Recorder<'a> {
     run: &'a RunDir,
     log: MetricsLog,
     pub(super) bar: ProgressBar,
-    /// The test images whose reconstructions are shown: (images, values of an image).
-    originals: Tensor,
-    /// Their labels.
-    labels: Vec<u8>,
+    /// The test images whose reconstructions are shown.
+    examples: Examples,
     clock: Clock,
 }
 
@@ -49,8 +46,7 @@ impl<'a> Recorder<'a> {
             run,
             log,
             bar: console.bar("step", config.steps, trainer.progress.step),
-            originals: slice_to_tensor(test, 0, STRIP.min(test.len()))?,
-            labels: test.labels[..STRIP.min(test.len())].to_vec(),
+            examples: Examples::of(test, 0, STRIP.min(test.len()), config.corruption())?,
             clock: Clock::start(),
         })
     }
@@ -107,10 +103,14 @@ impl<'a> Recorder<'a> {
     }
 
     fn pictures(&self, vae: &Vae, step: u64) -> Result<()> {
-        let originals = self.originals.flatten_all()?.to_vec1::<f32>()?;
-        let reconstructions = reconstruct(vae, &self.originals, &self.labels)?;
+        let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
+        let (originals, seen) = (flat(&self.examples.images)?, flat(&self.examples.seen)?);
+        let reconstructions = reconstruct(vae, &self.examples)?;
         let shape = vae.image_shape();
-        let strip = grid::png_pairs(&originals, &reconstructions, shape, STRIP)?;
+        let strip = match self.config.noise {
+            Noise::None => grid::png_sets(&[&originals, &reconstructions], shape, STRIP)?,
+            _ => grid::png_sets(&[&originals, &seen, &reconstructions], shape, STRIP)?,
+        };
         files::write_durably(&self.run.reconstruction(step), &strip)?;
         let drawings = Drawing::of_each_label_in_turn(vae, SAMPLES);
         let samples = sample(vae, &drawings, self.config.seed, 1.0)?;

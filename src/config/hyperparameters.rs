@@ -5,7 +5,7 @@
 
 use super::layers::{ConvConfig, DenseConfig, LayerConfig, PaddingConfig};
 use super::provenance::Provenance;
-use crate::data::{Binarize, ImageShape, Source};
+use crate::data::{Binarize, Corruption, ImageShape, Noise, Source};
 use crate::kernels::activation::Activation;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,8 @@ pub struct Config {
     pub likelihood: Likelihood,
     /// Whether pixels are made black or white before the model sees them.
     pub binarize: Binarize,
+    /// What is done to images before the encoder sees them; what it is to draw stays as it was.
+    pub noise: Noise,
     /// The weight of the KL divergence in the loss, 0 or more; at 1 the loss is a negative ELBO.
     pub beta: f64,
     /// How beta rises from 0.
@@ -158,6 +160,7 @@ impl Default for Config {
             ema_decay: 0.0,
             likelihood: Likelihood::SquaredError,
             binarize: Binarize::None,
+            noise: Noise::None,
             beta: 1.0,
             beta_schedule: BetaSchedule::Constant,
             free_bits: 0.0,
@@ -191,5 +194,13 @@ impl Config {
     /// The shape of the images that a model of this configuration reads and draws.
     pub fn image_shape(&self) -> ImageShape {
         ImageShape::MNIST
+    }
+
+    /// The noise on what the encoder sees, with the seed that decides it.
+    pub fn corruption(&self) -> Corruption {
+        Corruption {
+            noise: self.noise,
+            seed: self.seed,
+        }
     }
 }

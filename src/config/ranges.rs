@@ -43,6 +43,11 @@ impl Config {
         number("learning_rate", rate, valid, "above 0 and at most 10")?;
         let valid = (0.0..=1e6).contains(&self.beta);
         number("beta", self.beta, valid, "from 0 to 1,000,000")?;
+        if let Some(amount) = self.noise.amount() {
+            let most = self.noise.most();
+            let valid = (0.0..=most).contains(&amount);
+            number("noise", amount, valid, &format!("from 0 to {most}"))?;
+        }
         let valid = (0.0..=1e6).contains(&self.free_bits);
         number("free_bits", self.free_bits, valid, "from 0 to 1,000,000")?;
         let no_bits = self.train_importance_samples == 1 || self.free_bits == 0.0;
@@ -94,6 +99,7 @@ fn check(name: &str, valid: bool, range: String) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Noise;
 
     #[test]
     fn numbers_out_of_range_are_named() {
@@ -113,6 +119,13 @@ mod tests {
             Err("prior".into())
         );
         assert_eq!(with(&|c| c.beta = -1.0), Err("beta".into()));
+        for noise in [
+            Noise::Gaussian(-1.0),
+            Noise::Gaussian(f64::NAN),
+            Noise::Masked(1.1),
+        ] {
+            assert_eq!(with(&|c| c.noise = noise), Err("noise".into()));
+        }
         assert_eq!(with(&|c| c.ema_decay = 1.0), Err("ema_decay".into()));
         assert_eq!(with(&|c| c.free_bits = -1.0), Err("free_bits".into()));
         assert_eq!(

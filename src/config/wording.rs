@@ -1,7 +1,7 @@
 //! What a configuration makes small, in words.
 
 use super::hyperparameters::{Config, Likelihood};
-use crate::data::Binarize;
+use crate::data::{Binarize, Noise};
 
 /// The loss under each likelihood.
 const SQUARED_ERROR: &str = "squared_error + beta * kl, in nats but for a constant; squared_error \
@@ -28,6 +28,9 @@ impl Config {
             Binarize::Threshold => THRESHOLD,
             Binarize::Dynamic => DYNAMIC,
         };
+        if self.noise != Noise::None {
+            words += "; the encoder sees images with noise";
+        }
         let samples = self.train_importance_samples;
         if samples > 1 {
             words += &format!("; in training the importance-weighted bound of {samples} samples");

@@ -2,11 +2,12 @@
 
 use super::binarize::Binarize;
 use super::dataset::Split;
-use super::shape::ImageShape;
+use super::examples::Examples;
+use super::noise::Corruption;
+use super::tensor::to_tensor;
 use crate::Result;
-use crate::parallel::for_each;
 use crate::rng::{Purpose, stream};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use rand::seq::SliceRandom;
 
 /// Batches of a split, shuffled anew each epoch: each image is seen once before any is seen again.
@@ -68,6 +69,13 @@ impl<'a> Batches<'a> {
         to_tensor(images.iter().map(Vec::as_slice), self.split.shape)
     }
 
+    /// The images of a step with their labels, and with noise that is drawn anew each time.
+    pub fn examples(&mut self, step: u64, corruption: Corruption) -> Result<Examples> {
+        let first = (step - 1) * self.batch_size as u64;
+        let examples = Examples::new(self.images(step)?, self.labels(step));
+        examples.corrupted(corruption, Purpose::Noise, first)
+    }
+
     /// Their labels.
     pub fn labels(&mut self, step: u64) -> Vec<u8> {
         let indices = self.indices(step);
@@ -88,50 +96,10 @@ impl<'a> Batches<'a> {
     }
 }
 
-/// Some images of a split, from `first` to before `last`: (images, values of an image), 0 to 1.
-pub fn slice_to_tensor(split: &Split, first: usize, last: usize) -> Result<Tensor> {
-    let images = (first..last).map(|index| split.image(index));
-    to_tensor(images, split.shape)
-}
-
-/// Images as the model takes them: (images, values of an image), 0 to 1, on the CPU.
-fn to_tensor<'a>(
-    images: impl ExactSizeIterator<Item = &'a [u8]>,
-    shape: ImageShape,
-) -> Result<Tensor> {
-    /// Images that are worth a thread.
-    const IMAGES: usize = 128;
-    /// What a pixel is: a division for each would take longer.
-    const VALUES: [f32; 256] = {
-        let mut values = [0.0; 256];
-        let mut pixel = 0;
-        while pixel < values.len() {
-            values[pixel] = pixel as f32 / 255.0;
-            pixel += 1;
-        }
-        values
-    };
-    let images: Vec<_> = images.collect();
-    let each = shape.values();
-    let mut values = vec![0.0; images.len() * each];
-    let blocks = values.chunks_mut(IMAGES * each);
-    for_each(blocks.zip(images.chunks(IMAGES)), |(to, images)| {
-        for (to, image) in to.chunks_exact_mut(each).zip(images) {
-            for (to, &pixel) in to.iter_mut().zip(*image) {
-                *to = VALUES[usize::from(pixel)];
-            }
-        }
-    });
-    Ok(Tensor::from_vec(
-        values,
-        (images.len(), each),
-        &Device::Cpu,
-    )?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::ImageShape;
 
     fn split(images: usize) -> Split {
         Split {

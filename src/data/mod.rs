@@ -3,15 +3,20 @@
 pub mod batches;
 pub mod binarize;
 pub mod dataset;
+pub mod examples;
 pub mod idx;
 pub mod load;
 pub mod mnist;
+pub mod noise;
 pub mod shape;
 pub mod source;
 pub mod synthetic;
+pub mod tensor;
 
 pub use binarize::Binarize;
 pub use dataset::{Dataset, Split};
+pub use examples::Examples;
 pub use load::load;
+pub use noise::{Corruption, Noise};
 pub use shape::ImageShape;
 pub use source::{Notice, Source};

@@ -1,8 +1,7 @@
 //! What a model makes of its latent space.
 
 use crate::Result;
-use crate::data::Split;
-use crate::data::batches::slice_to_tensor;
+use crate::data::{Corruption, Examples, Split};
 use crate::kernels::cholesky::cholesky;
 use crate::model::prior::ACTIVE;
 use crate::model::{Mode, Vae};
@@ -59,18 +58,18 @@ struct Sums {
 }
 
 impl LatentSpace {
-    /// That of a model, over all images of a split.
+    /// That of a model, over all images of a split, which the encoder sees with this noise.
     ///
     /// # Errors
     ///
     /// If the model cannot be computed.
-    pub fn of(vae: &Vae, split: &Split) -> Result<Self> {
+    pub fn of(vae: &Vae, split: &Split, corruption: Corruption) -> Result<Self> {
         let latent_dim = vae.latent_dim();
         let mut sums = Sums::nothing(latent_dim);
         for first in (0..split.len()).step_by(BATCH) {
             let last = (first + BATCH).min(split.len());
-            let images = slice_to_tensor(split, first, last)?;
-            let posterior = vae.encode(&images, &split.labels[first..last], Mode::Inference)?;
+            let examples = Examples::of(split, first, last, corruption)?;
+            let posterior = vae.encode(&examples.seen, &examples.labels, Mode::Inference)?;
             let means = posterior.mean()?.to_vec2::<f32>()?;
             let log_variances = posterior.log_variance()?.to_vec2::<f32>()?;
             for (mean, log_variance) in means.iter().zip(&log_variances) {

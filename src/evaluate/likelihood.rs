@@ -1,8 +1,7 @@
 //! How likely images are under a model, by importance sampling.
 
 use crate::Result;
-use crate::data::Split;
-use crate::data::batches::slice_to_tensor;
+use crate::data::{Corruption, Examples, Split};
 use crate::kernels::mixture::log_sum_exp;
 use crate::model::{Mode, Posterior, Vae};
 use crate::rng::{Purpose, normal};
@@ -33,7 +32,7 @@ pub struct LogLikelihood {
 /// (Burda et al., 2016, "Importance weighted autoencoders", equation 8), an upper bound that falls to the true value as
 /// K grows. p(x | z) is what the loss has: see [`Likelihood`](crate::config::Likelihood).
 ///
-/// Noise is a function of the seed and the image's number. `on_image` is called now and then with the number of images that are done.
+/// The encoder sees images with the noise of `corruption`. Latent vectors are functions of the seed and the image's number. `on_image` is called now and then with the number of images that are done.
 ///
 /// # Errors
 ///
@@ -43,6 +42,7 @@ pub fn log_likelihood(
     split: &Split,
     samples: usize,
     seed: u64,
+    corruption: Corruption,
     mut on_image: impl FnMut(usize),
 ) -> Result<LogLikelihood> {
     let mut negatives = Vec::with_capacity(split.len());
@@ -50,20 +50,18 @@ pub fn log_likelihood(
     let group = (ROWS / samples).max(1);
     for first in (0..split.len()).step_by(BATCH) {
         let last = (first + BATCH).min(split.len());
-        let images = slice_to_tensor(split, first, last)?;
-        let labels = &split.labels[first..last];
-        let posterior = vae.encode(&images, labels, Mode::Inference)?;
+        let examples = Examples::of(split, first, last, corruption)?;
+        let posterior = vae.encode(&examples.seen, &examples.labels, Mode::Inference)?;
         for row in (0..last - first).step_by(group) {
             let rows = group.min(last - first - row);
-            let some = images.narrow(0, row, rows)?;
+            let some = examples.narrow(row, rows)?;
             let normals = (first + row..first + row + rows).flat_map(|image| {
                 let count = samples * vae.latent_dim();
                 normal(seed, Purpose::Importance, image as u64, count)
             });
             let epsilon: Vec<f32> = normals.collect();
             let posterior = posterior.narrow(row, rows)?;
-            let labels = &labels[row..row + rows];
-            let logs = log_weights(vae, &some, labels, &posterior, &epsilon, samples)?;
+            let logs = log_weights(vae, &some, &posterior, &epsilon, samples)?;
             let of_each = logs.chunks_exact(samples);
             negatives.extend(of_each.map(|logs| (samples as f64).ln() - log_sum_exp(logs)));
             on_image(negatives.len());
@@ -89,15 +87,12 @@ impl LogLikelihood {
 ///
 /// # Shapes
 ///
-/// - images: (images, values of an image)
-/// - labels: one an image, if the model is conditional
-/// - posterior: of these images
+/// - posterior: of these examples
 /// - epsilon: (images, samples, latent dimensions), standard normal
 /// - output: (images, samples)
 pub fn log_weights(
     vae: &Vae,
-    images: &Tensor,
-    labels: &[u8],
+    examples: &Examples,
     posterior: &Posterior,
     epsilon: &[f32],
     samples: usize,
@@ -128,12 +123,16 @@ pub fn log_weights(
         let labels: Vec<u8> = match vae.condition() {
             Some(_) => indices
                 .iter()
-                .map(|&image| labels[image as usize])
+                .map(|&image| examples.labels[image as usize])
                 .collect(),
             None => Vec::new(),
         };
-        let indices = Tensor::new(indices, images.device())?;
-        let terms = vae.reconstruction(&latent, &labels, &images.index_select(&indices, 0)?)?;
+        let indices = Tensor::new(indices, examples.images.device())?;
+        let terms = vae.reconstruction(
+            &latent,
+            &labels,
+            &examples.images.index_select(&indices, 0)?,
+        )?;
         for (log, term) in logs.iter_mut().zip(terms.to_vec1::<f32>()?) {
             *log -= f64::from(term);
         }
@@ -145,7 +144,13 @@ pub fn log_weights(
 mod tests {
     use super::*;
     use crate::config::{Config, Likelihood};
-    use crate::data::ImageShape;
+    use crate::data::tensor::slice_to_tensor;
+    use crate::data::{ImageShape, Noise};
+
+    const CLEAN: Corruption = Corruption {
+        noise: Noise::None,
+        seed: 0,
+    };
 
     /// A model of one latent dimension, and five images.
     fn small(likelihood: Likelihood) -> (Vae, Split) {
@@ -204,7 +209,8 @@ mod tests {
         let mut done = Vec::new();
         let estimates: Vec<f64> = (0..16)
             .map(|seed| {
-                let estimate = log_likelihood(&vae, &split, 2_000, seed, |image| done.push(image));
+                let estimate =
+                    log_likelihood(&vae, &split, 2_000, seed, CLEAN, |image| done.push(image));
                 estimate.expect("an estimate").negative
             })
             .collect();
@@ -220,7 +226,7 @@ mod tests {
         // With one sample it is a negative evidence lower bound, which is higher.
         let bounds: f64 = (0..64)
             .map(|seed| {
-                let bound = log_likelihood(&vae, &split, 1, seed, |_| {});
+                let bound = log_likelihood(&vae, &split, 1, seed, CLEAN, |_| {});
                 bound.expect("a bound").negative
             })
             .sum();

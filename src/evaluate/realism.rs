@@ -3,8 +3,8 @@
 use super::classifier::{Classifier, FEATURES, Predictions};
 use super::frechet::Moments;
 use super::neighbours::{nearest, reaches, share_within};
-use crate::data::batches::slice_to_tensor;
-use crate::data::{Dataset, Split};
+use crate::data::tensor::slice_to_tensor;
+use crate::data::{Corruption, Dataset, Examples, Split};
 use crate::model::Vae;
 use crate::model::sampling::{Drawing, reconstruct, sample};
 use crate::{Error, Result};
@@ -74,7 +74,8 @@ struct Reference {
     moments: Moments,
 }
 
-/// How real what a model draws is, and what it reconstructs of the test images, as it sees them: `seen`.
+/// How real what a model draws is, and what it reconstructs of the test images, as it sees them: `seen`, with the noise
+/// of `corruption`.
 ///
 /// # Errors
 ///
@@ -84,6 +85,7 @@ pub fn realism(
     classifier: &Classifier,
     dataset: &Dataset,
     seen: &Split,
+    corruption: Corruption,
     drawings: usize,
     seed: u64,
 ) -> Result<Realism> {
@@ -112,7 +114,7 @@ pub fn realism(
             ..Likeness::of(&found, classifier.classes())
         },
         training_images: likeness(&images(&dataset.train)?)?,
-        reconstructions: likeness(&reconstructions(vae, seen)?)?,
+        reconstructions: likeness(&reconstructions(vae, seen, corruption)?)?,
         drawings: Likeness {
             nearest_training_image: Some(nearest(&drawn)?),
             ..compared(&found_drawn)
@@ -201,13 +203,12 @@ fn images(split: &Split) -> Result<Vec<f32>> {
 }
 
 /// What a model keeps of the first images of a split.
-fn reconstructions(vae: &Vae, split: &Split) -> Result<Vec<f32>> {
+fn reconstructions(vae: &Vae, split: &Split, corruption: Corruption) -> Result<Vec<f32>> {
     let mut values = Vec::new();
     let count = split.len().min(MOST_IMAGES);
     for first in (0..count).step_by(BATCH) {
-        let images = slice_to_tensor(split, first, (first + BATCH).min(count))?;
-        let labels = &split.labels[first..(first + BATCH).min(count)];
-        values.extend(reconstruct(vae, &images, labels)?);
+        let examples = Examples::of(split, first, (first + BATCH).min(count), corruption)?;
+        values.extend(reconstruct(vae, &examples)?);
     }
     Ok(values)
 }

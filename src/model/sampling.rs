@@ -2,6 +2,7 @@
 
 use super::vae::Vae;
 use crate::Result;
+use crate::data::Examples;
 use crate::nn::dropout::Mode;
 use crate::rng::{Purpose, normal};
 use candle_core::{Device, Tensor};
@@ -65,15 +66,10 @@ pub fn sample(vae: &Vae, drawings: &[Drawing], seed: u64, temperature: f64) -> R
     Ok(images)
 }
 
-/// What a model keeps of images, decoded from their posteriors' means: the values of as many images, one after the
-/// other.
-///
-/// # Shapes
-///
-/// - images: (images, values of an image), 0 to 1
-/// - labels: one an image, if the model is conditional
-pub fn reconstruct(vae: &Vae, images: &Tensor, labels: &[u8]) -> Result<Vec<f32>> {
-    let posterior = vae.encode(images, labels, Mode::Inference)?;
-    let reconstructions = vae.decode(&posterior.mean()?, labels, Mode::Inference)?;
+/// What a model keeps of what its encoder sees of images, decoded from their posteriors' means: the values of as many
+/// images, one after the other.
+pub fn reconstruct(vae: &Vae, examples: &Examples) -> Result<Vec<f32>> {
+    let posterior = vae.encode(&examples.seen, &examples.labels, Mode::Inference)?;
+    let reconstructions = vae.decode(&posterior.mean()?, &examples.labels, Mode::Inference)?;
     Ok(reconstructions.flatten_all()?.to_vec1()?)
 }

@@ -5,7 +5,7 @@ use super::condition::{self, Condition};
 use super::prior::FittedPrior;
 use super::weights::{refuse_strangers, take};
 use crate::config::{Config, Likelihood};
-use crate::data::{Dataset, ImageShape};
+use crate::data::{Dataset, Examples, ImageShape};
 use crate::nn::backend::Backend;
 use crate::nn::criterion::Criterion;
 use crate::nn::dropout::Mode;
@@ -287,23 +287,15 @@ impl Vae {
         }
     }
 
-    /// Images to the terms of their loss, through posterior samples: one of each image, or several.
+    /// Examples to the terms of their loss, through posterior samples: one of each image, or several.
     ///
     /// # Shapes
     ///
-    /// - images: (images, values of an image), 0 to 1
-    /// - labels: as of [`Vae::encode`]
     /// - epsilon: (images * samples, latent dimensions), standard normal; those of an image one after the other
-    pub fn terms(
-        &self,
-        images: &Tensor,
-        labels: &[u8],
-        epsilon: &Tensor,
-        mode: Mode,
-    ) -> Result<LossTerms> {
-        let images = images.to_device(&self.device)?;
+    pub fn terms(&self, examples: &Examples, epsilon: &Tensor, mode: Mode) -> Result<LossTerms> {
+        let images = examples.images.to_device(&self.device)?;
         let epsilon = epsilon.to_device(&self.device)?;
-        let posterior = self.encode(&images, labels, mode)?;
+        let posterior = self.encode(&examples.seen, &examples.labels, mode)?;
         let (count, values) = images.dims2()?;
         let samples = epsilon.dim(0)? / count;
         let (latent, targets) = match samples {
@@ -318,7 +310,7 @@ impl Vae {
             }
         };
         let repeated = |label: &u8| std::iter::repeat_n(*label, samples);
-        let labels: Vec<u8> = labels.iter().flat_map(repeated).collect();
+        let labels: Vec<u8> = examples.labels.iter().flat_map(repeated).collect();
         let (reconstruction, squared_error) = self.compare(&latent, &labels, &targets, mode)?;
         Ok(LossTerms {
             reconstruction,

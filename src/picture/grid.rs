@@ -60,24 +60,16 @@ pub fn square_columns(count: usize) -> usize {
     (count as f64).sqrt().ceil() as usize
 }
 
-/// Originals above their reconstructions, as a PNG file: rows of at most `columns` originals, each
-/// followed by the row of their reconstructions.
-pub fn png_pairs(
-    originals: &[f32],
-    reconstructions: &[f32],
-    shape: ImageShape,
-    columns: usize,
-) -> Result<Vec<u8>> {
-    let count = originals.len() / shape.values();
+/// Sets of as many pictures one below the other, as originals above their reconstructions, as a PNG file: rows of at most
+/// `columns` pictures of the first set, each followed by the same of the other sets.
+pub fn png_sets(sets: &[&[f32]], shape: ImageShape, columns: usize) -> Result<Vec<u8>> {
+    let count = sets.first().map_or(0, |set| set.len() / shape.values());
     let columns = columns.min(count).max(1);
-    let mut rows = Vec::with_capacity(2 * originals.len());
     let stretch = columns * shape.values();
-    for (above, below) in originals
-        .chunks(stretch)
-        .zip(reconstructions.chunks(stretch))
-    {
-        for row in [above, below] {
-            rows.extend_from_slice(row);
+    let mut rows = Vec::new();
+    for first in (0..count * shape.values()).step_by(stretch) {
+        for set in sets {
+            rows.extend_from_slice(&set[first..(first + stretch).min(set.len())]);
             // A short last row is filled with background, so that the next begins below its start.
             rows.resize(rows.len().next_multiple_of(stretch), 0.0);
         }

@@ -3,8 +3,7 @@
 use super::losses::Losses;
 use crate::Result;
 use crate::config::Config;
-use crate::data::Split;
-use crate::data::batches::slice_to_tensor;
+use crate::data::{Examples, Split};
 use crate::model::{Mode, Vae};
 use crate::rng::{Purpose, normal};
 use candle_core::{Device, Tensor};
@@ -18,17 +17,12 @@ pub fn evaluate(vae: &Vae, split: &Split, config: &Config) -> Result<Losses> {
     let mut losses = Losses::default();
     for (number, first) in (0..split.len()).step_by(BATCH).enumerate() {
         let last = (first + BATCH).min(split.len());
-        let images = slice_to_tensor(split, first, last)?;
+        let examples = Examples::of(split, first, last, config.corruption())?;
         let shape = (last - first, vae.latent_dim());
         let purpose = Purpose::Evaluation;
         let epsilon = normal(config.seed, purpose, number as u64, shape.0 * shape.1);
         let epsilon = Tensor::from_vec(epsilon, shape, &Device::Cpu)?;
-        let terms = vae.terms(
-            &images,
-            &split.labels[first..last],
-            &epsilon,
-            Mode::Inference,
-        )?;
+        let terms = vae.terms(&examples, &epsilon, Mode::Inference)?;
         losses.add(Losses::mean(&terms, config.beta)?, (last - first) as f64);
     }
     Ok(losses.divided_by(split.len() as f64))

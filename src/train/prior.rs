@@ -29,8 +29,9 @@ pub(super) fn fit_prior(
     let count = images.min(split.len()) / batch;
     let mut batches = Batches::new(split, batch, config.seed).binarized(config.binarize);
     let means = (1..=count as u64).map(|number| {
-        let (images, labels) = (batches.images(number)?, batches.labels(number));
-        Ok(vae.encode(&images, &labels, Mode::Inference)?.mean()?)
+        let examples = batches.examples(number, config.corruption())?;
+        let posterior = vae.encode(&examples.seen, &examples.labels, Mode::Inference)?;
+        Ok(posterior.mean()?)
     });
     let means = Tensor::cat(&means.collect::<Result<Vec<_>>>()?, 0)?;
     FittedPrior::fit(&means, components, config.seed)

@@ -7,8 +7,8 @@ use super::objective::Objective;
 use super::prior::fit_prior;
 use super::schedule;
 use crate::config::Config;
-use crate::data::Dataset;
 use crate::data::batches::Batches;
+use crate::data::{Dataset, Examples};
 use crate::model::{Mode, Vae};
 use crate::nn::adam::{Adam, AdamConfig};
 use crate::nn::average::{decay_at, move_averages};
@@ -230,8 +230,7 @@ impl<'a> Trainer<'a> {
 #[derive(Debug)]
 struct Batch {
     step: u64,
-    images: Tensor,
-    labels: Vec<u8>,
+    examples: Examples,
     epsilon: Tensor,
 }
 
@@ -240,8 +239,7 @@ impl Batch {
         let purpose = Purpose::Posterior;
         Ok(Self {
             step,
-            images: batches.images(step)?,
-            labels: batches.labels(step),
+            examples: batches.examples(step, config.corruption())?,
             epsilon: noise(
                 config,
                 purpose,
@@ -272,7 +270,7 @@ fn optimize(
         seed: config.seed,
         step,
     };
-    let terms = vae.terms(&batch.images, &batch.labels, &batch.epsilon, mode)?;
+    let terms = vae.terms(&batch.examples, &batch.epsilon, mode)?;
     let Objective { loss, losses } = Objective::of(&terms, &batch.epsilon, config, rates.beta)?;
     if !losses.are_finite() {
         return Err(diverged(step, not_finite(losses)));
