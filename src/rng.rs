@@ -40,6 +40,8 @@ pub enum Purpose {
     Noise = 13,
     /// Noise on images that is always the same; the step is the number of the image.
     NoiseOnce = 14,
+    /// Posterior samples that hidden parts of images are drawn from; the step is `drawing << 48 | round << 32 | image`.
+    Filling = 15,
 }
 
 /// The generator for one draw.

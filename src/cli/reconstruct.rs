@@ -3,10 +3,13 @@
 use super::console::Console;
 use super::paths::{model_path, unconditional, write_result};
 use crate::config::Config;
+use crate::data::tensor::slice_to_tensor;
 use crate::data::{self, Corruption, Examples, Noise, Source, Split};
 use crate::kernels::squared_error::squared_error;
-use crate::model::Mode;
+use crate::model::filling::fill_in;
 use crate::model::sampling::reconstruct;
+use crate::model::{Mode, Vae};
+use crate::picture::mask::Mask;
 use crate::picture::{grid, photo};
 use crate::{Error, Result, run};
 use candle_core::{Device, Tensor};
@@ -16,6 +19,8 @@ use std::process::ExitCode;
 
 /// Originals in a row.
 const COLUMNS: usize = 16;
+/// The grey of what is hidden.
+const HIDDEN: f32 = 0.35;
 
 /// Encode images and decode them again: originals above what the model keeps of them.
 #[derive(Debug, Args)]
@@ -42,6 +47,17 @@ pub struct Reconstruct {
     /// shown with it between them and what is kept [default: as in training on test images, none on your own]
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     noise: Option<f64>,
+
+    /// Hide a part: left, right, top, bottom, box (the middle), or what is white in a picture (PNG or JPEG). What the
+    /// model draws there is shown, several times: from a background, 50 rounds of a posterior sample and the hidden part
+    /// that it decodes to (Gibbs steps) [default: nothing is hidden]
+    #[arg(long, value_name = "MASK", conflicts_with = "noise")]
+    mask: Option<Mask>,
+
+    /// How often what is hidden is drawn, 1 to 100
+    #[arg(long, default_value_t = 4, value_name = "N", requires = "mask",
+          value_parser = clap::builder::RangedU64ValueParser::<u64>::new().range(1..=100))]
+    drawings: u64,
 
     /// Where to put the grid (.png)
     #[arg(long, default_value = "reconstructions.png", value_name = "FILE")]
@@ -71,15 +87,35 @@ impl Reconstruct {
         } else {
             self.own_images(&config)?
         };
-        let corruption = self.corruption(&config)?;
-        let examples = Examples::of(&pictures, 0, pictures.len(), corruption)?;
+        let sets = match &self.mask {
+            Some(mask) => self.filled(mask, &vae, &config, &names, &pictures, console)?,
+            None => self.kept(&vae, &config, &names, &pictures, console)?,
+        };
+        let sets: Vec<&[f32]> = sets.iter().map(Vec::as_slice).collect();
+        write_result(
+            &self.out,
+            &grid::png_sets(&sets, vae.image_shape(), COLUMNS)?,
+        )?;
+        console.result(&self.out)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Pictures, with the noise on them if there is any, and what the model keeps of them.
+    fn kept(
+        &self,
+        vae: &Vae,
+        config: &Config,
+        names: &[String],
+        pictures: &Split,
+        console: &Console,
+    ) -> Result<Vec<Vec<f32>>> {
+        let corruption = self.corruption(config)?;
+        let examples = Examples::of(pictures, 0, pictures.len(), corruption)?;
         let posterior = vae.encode(&examples.seen, &examples.labels, Mode::Inference)?;
         let kls = posterior.kl(vae.backend())?.to_vec1::<f32>()?;
-        let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
         let (originals, seen) = (flat(&examples.images)?, flat(&examples.seen)?);
-        let reconstructions = reconstruct(&vae, &examples)?;
-        let shape = vae.image_shape();
-        let errors = |of: &[f32]| squared_error(of, &originals, shape.values());
+        let reconstructions = reconstruct(vae, &examples)?;
+        let errors = |of: &[f32]| squared_error(of, &originals, pictures.shape.values());
         let (found, noisy) = (errors(&reconstructions), errors(&seen));
         let is_noisy = corruption.noise != Noise::None;
         for (index, (name, kl)) in names.iter().zip(&kls).enumerate() {
@@ -87,18 +123,54 @@ impl Reconstruct {
                 true => format!(", {:.2} with its noise", noisy[index]),
                 false => String::new(),
             };
+            let found = found[index];
             console.say(format_args!(
-                "{name}: squared error {:.2}{before}, KL {kl:.2}",
-                found[index]
+                "{name}: squared error {found:.2}{before}, KL {kl:.2}"
             ));
         }
-        let strip = match is_noisy {
-            true => grid::png_sets(&[&originals, &seen, &reconstructions], shape, COLUMNS)?,
-            false => grid::png_sets(&[&originals, &reconstructions], shape, COLUMNS)?,
-        };
-        write_result(&self.out, &strip)?;
-        console.result(&self.out)?;
-        Ok(ExitCode::SUCCESS)
+        Ok(match is_noisy {
+            true => vec![originals, seen, reconstructions],
+            false => vec![originals, reconstructions],
+        })
+    }
+
+    /// Pictures, the same with a part hidden, and what the model draws there, several times.
+    fn filled(
+        &self,
+        mask: &Mask,
+        vae: &Vae,
+        config: &Config,
+        names: &[String],
+        pictures: &Split,
+        console: &Console,
+    ) -> Result<Vec<Vec<f32>>> {
+        let hidden = mask.hidden(pictures.shape)?;
+        if hidden.iter().all(|&hidden| !hidden) {
+            return Err(
+                Error::input("--mask", "hides nothing").hint("what is white in it is hidden")
+            );
+        }
+        let clean = Examples::new(
+            slice_to_tensor(pictures, 0, pictures.len())?,
+            pictures.labels.clone(),
+        );
+        let originals = flat(&clean.images)?;
+        let pixels = originals.iter().zip(hidden.iter().cycle());
+        let seen = pixels.map(|(&value, &hidden)| if hidden { HIDDEN } else { value });
+        let mut sets = vec![originals.clone(), seen.collect()];
+        let mut errors = vec![Vec::new(); names.len()];
+        for drawing in 0..self.drawings {
+            let filled = fill_in(vae, &clean, &hidden, config.seed, drawing)?;
+            let found = squared_error(&filled, &originals, pictures.shape.values());
+            for (errors, found) in errors.iter_mut().zip(found) {
+                errors.push(format!("{found:.2}"));
+            }
+            sets.push(filled);
+        }
+        for (name, errors) in names.iter().zip(errors) {
+            console.say(format_args!("{name}: squared errors {}", errors.join(" ")));
+        }
+        Ok(sets)
     }
 
     /// The noise to put on pictures: what is asked for; else that of the model's training on test images, and none on one's
@@ -167,4 +239,8 @@ impl Reconstruct {
             config.binarize.split(pictures, config.seed),
         ))
     }
+}
+
+fn flat(tensor: &Tensor) -> Result<Vec<f32>> {
+    Ok(tensor.flatten_all()?.to_vec1()?)
 }

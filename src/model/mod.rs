@@ -2,6 +2,7 @@
 
 pub mod architecture;
 pub mod condition;
+pub mod filling;
 pub mod geometry;
 pub mod prior;
 pub mod sampling;

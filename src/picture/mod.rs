@@ -2,5 +2,6 @@
 
 pub mod array;
 pub mod grid;
+pub mod mask;
 pub mod photo;
 pub mod plot;

@@ -23,6 +23,15 @@ const MOST_PACKED: u64 = 2048;
 ///
 /// If the file is not a PNG or JPEG picture, or is absurdly large.
 pub fn read_picture(path: &Path, shape: ImageShape) -> Result<Vec<f32>> {
+    Ok(fit(read_grey(path)?, shape))
+}
+
+/// Reads anyone's picture, and makes it grey; transparency on white.
+///
+/// # Errors
+///
+/// As of [`read_picture`].
+pub fn read_grey(path: &Path) -> Result<GrayImage> {
     let content = files::read(path, LARGEST_FILE)?;
     let most = content.len() as u64 * MOST_PACKED;
     let bad = |error: &dyn std::fmt::Display| {
@@ -43,7 +52,7 @@ pub fn read_picture(path: &Path, shape: ImageShape) -> Result<Vec<f32>> {
         return Err(bad(&format!("it is too short for {width}x{height} pixels")));
     }
     let picture = DynamicImage::from_decoder(decoder).map_err(|error| bad(&error))?;
-    Ok(fit(grey_on_white(picture), shape))
+    Ok(grey_on_white(picture))
 }
 
 fn grey_on_white(picture: DynamicImage) -> GrayImage {
