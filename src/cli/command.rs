@@ -4,6 +4,7 @@ use super::completions::Completions;
 use super::console::Console;
 use super::device::DeviceName;
 use super::evaluate::Evaluate;
+use super::latent::Latent;
 use super::reconstruct::Reconstruct;
 use super::sample::Sample;
 use super::train::Train;
@@ -36,6 +37,7 @@ enum Command {
     Sample(Sample),
     Reconstruct(Reconstruct),
     Evaluate(Evaluate),
+    Latent(Latent),
     Completions(Completions),
 }
 
@@ -111,6 +113,7 @@ impl Cli {
             Command::Sample(command) => command.run(&console, &device()?),
             Command::Reconstruct(command) => command.run(&console, &device()?),
             Command::Evaluate(command) => command.run(&console, &device()?),
+            Command::Latent(command) => command.run(&console, &device()?),
             Command::Completions(command) => command.run(self::command()),
         }
     }

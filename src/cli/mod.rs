@@ -5,11 +5,18 @@ mod completions;
 mod console;
 mod device;
 mod evaluate;
+mod interpolate;
 mod interrupts;
+mod latent;
+mod manifold;
 mod paths;
+mod point;
 mod reconstruct;
 mod recorder;
 mod sample;
+mod scatter;
+mod table;
 mod train;
+mod traverse;
 
 pub use command::{command, main};

@@ -6,6 +6,7 @@ pub mod frechet;
 pub mod latent_space;
 pub mod likelihood;
 pub mod neighbours;
+pub mod plane;
 pub mod realism;
 
 pub use classifier::Classifier;

@@ -53,11 +53,7 @@ pub fn sample(vae: &Vae, drawings: &[Drawing], seed: u64, temperature: f64) -> R
             vector.into_iter().map(|z| z * temperature as f32)
         });
         let numbers: Vec<f32> = numbers.collect();
-        let latent = match &vae.prior {
-            Some(prior) => prior.latent(&numbers),
-            None => numbers,
-        };
-        let latent = Tensor::from_vec(latent, (BATCH, latent_dim), &Device::Cpu)?;
+        let latent = Tensor::from_vec(vae.from_prior(numbers), (BATCH, latent_dim), &Device::Cpu)?;
         let labels: Vec<u8> = batch.iter().map(|drawing| drawing.label).collect();
         let decoded = vae.decode(&latent, &labels, Mode::Inference)?;
         images.extend(decoded.flatten_all()?.to_vec1::<f32>()?);
@@ -72,4 +68,24 @@ pub fn reconstruct(vae: &Vae, examples: &Examples) -> Result<Vec<f32>> {
     let posterior = vae.encode(&examples.seen, &examples.labels, Mode::Inference)?;
     let reconstructions = vae.decode(&posterior.mean()?, &examples.labels, Mode::Inference)?;
     Ok(reconstructions.flatten_all()?.to_vec1()?)
+}
+
+/// Decodes latent vectors, one after the other: the values of as many images.
+///
+/// # Shapes
+///
+/// - latent: (images, latent dimensions)
+/// - labels: one an image, if the model is conditional
+pub fn decode_all(vae: &Vae, latent: &[f32], labels: &[u8]) -> Result<Vec<f32>> {
+    let latent_dim = vae.latent_dim();
+    let mut images = Vec::new();
+    for (number, latent) in latent.chunks(BATCH * latent_dim).enumerate() {
+        let count = latent.len() / latent_dim;
+        let first = (number * BATCH).min(labels.len());
+        let labels = &labels[first..(first + count).min(labels.len())];
+        let latent = Tensor::from_slice(latent, (count, latent_dim), &Device::Cpu)?;
+        let decoded = vae.decode(&latent, labels, Mode::Inference)?;
+        images.extend(decoded.flatten_all()?.to_vec1::<f32>()?);
+    }
+    Ok(images)
 }

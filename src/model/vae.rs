@@ -7,7 +7,7 @@ use super::weights::{refuse_strangers, take};
 use crate::config::{Config, Likelihood};
 use crate::data::{Dataset, Examples, ImageShape};
 use crate::nn::backend::Backend;
-use crate::nn::criterion::Criterion;
+use crate::nn::criterion::{Criterion, probabilities};
 use crate::nn::dropout::Mode;
 use crate::nn::gradient::Gradients;
 use crate::nn::layer::uniform_weights;
@@ -214,6 +214,14 @@ impl Vae {
         self.image_shape
     }
 
+    /// Standard normal numbers to latent vectors of what it draws from: (vectors, latent dimensions) both.
+    pub fn from_prior(&self, normals: Vec<f32>) -> Vec<f32> {
+        match &self.prior {
+            Some(prior) => prior.latent(&normals),
+            None => normals,
+        }
+    }
+
     /// The labels that it is told, if it is conditional.
     pub fn condition(&self) -> Option<&Condition> {
         self.condition.as_ref()
@@ -282,7 +290,7 @@ impl Vae {
         let images = self.decoder.forward(&latent, mode, self.backend)?;
         let images = images.reshape((latent.dim(0)?, self.image_shape.values()))?;
         match self.likelihood {
-            Likelihood::Bernoulli => Ok(candle_nn::ops::sigmoid(&images)?),
+            Likelihood::Bernoulli => Ok(probabilities(&images, self.backend)?),
             Likelihood::SquaredError | Likelihood::Gaussian => Ok(images),
         }
     }

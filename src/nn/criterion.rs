@@ -1,7 +1,11 @@
 //! What outputs are compared with their targets by.
 
+use super::backend::Backend;
+use crate::kernels::activation::Activation;
 use crate::kernels::cross_entropy::{cross_entropy, cross_entropy_gradient};
+use crate::kernels::elementwise::BLOCK;
 use crate::kernels::squared_error::{squared_error, squared_error_gradient};
+use crate::parallel::for_each;
 use candle_core::{D, Result, Tensor};
 
 /// What a sequence's outputs are compared with their targets by.
@@ -12,6 +16,20 @@ pub enum Criterion {
     /// Outputs are logits of probabilities. The cross entropy, which is -log p(target) of a Bernoulli distribution for
     /// each value, summed, in nats; beside it the sum of (probability - target)²: (images, 2).
     CrossEntropy,
+}
+
+/// The probabilities that logits stand for: 1 / (1 + exp(-logit)).
+pub fn probabilities(logits: &Tensor, backend: Backend) -> Result<Tensor> {
+    match backend {
+        Backend::Fused => {
+            let mut values = logits.flatten_all()?.to_vec1()?;
+            for_each(values.chunks_mut(BLOCK), |values| {
+                Activation::Sigmoid.apply(values, &[0.0]);
+            });
+            Tensor::from_vec(values, logits.shape(), logits.device())
+        }
+        Backend::Candle => candle_nn::ops::sigmoid(logits),
+    }
 }
 
 impl Criterion {

@@ -36,23 +36,38 @@ fn encode(image: &GrayImage) -> Result<Vec<u8>> {
 ///
 /// `values` holds pictures of a shape one after the other, 0 to 1; `columns` is 1 or more.
 pub fn png(values: &[f32], shape: ImageShape, columns: usize) -> Result<Vec<u8>> {
+    encode(&image(values, shape, columns))
+}
+
+/// Pixels from one picture of a grid to the next: to the right, and down.
+pub fn cell(shape: ImageShape) -> [u32; 2] {
+    [shape.width, shape.height].map(|size| size as u32 * ZOOM + GAP)
+}
+
+/// Pixels of a side of a grid with so many pictures, of which one takes `cell`.
+pub fn side(cell: u32, pictures: usize) -> u32 {
+    pictures as u32 * cell + GAP
+}
+
+/// The same as pixels.
+pub(super) fn image(values: &[f32], shape: ImageShape, columns: usize) -> GrayImage {
     let count = values.len() / shape.values();
     let columns = columns.min(count).max(1);
-    let [zoomed_width, zoomed_height] = [shape.width, shape.height].map(|size| size as u32 * ZOOM);
-    let across = |cells: usize| cells as u32 * (zoomed_width + GAP) + GAP;
-    let down = |cells: usize| cells as u32 * (zoomed_height + GAP) + GAP;
+    let [cell_width, cell_height] = cell(shape);
+    let across = |cells: usize| side(cell_width, cells);
+    let down = |cells: usize| side(cell_height, cells);
     let (width, height) = (across(columns), down(count.div_ceil(columns)));
     let mut grid = GrayImage::from_pixel(width, height, image::Luma([GAP_GREY]));
     for (index, values) in values.chunks_exact(shape.values()).enumerate() {
         let picture = picture(values, shape);
         let (left, top) = (across(index % columns), down(index / columns));
-        for y in 0..zoomed_height {
-            for x in 0..zoomed_width {
+        for y in 0..cell_height - GAP {
+            for x in 0..cell_width - GAP {
                 grid.put_pixel(left + x, top + y, *picture.get_pixel(x / ZOOM, y / ZOOM));
             }
         }
     }
-    encode(&grid)
+    grid
 }
 
 /// Columns that make a grid of `count` pictures about square.

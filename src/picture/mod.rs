@@ -1,7 +1,10 @@
 //! Pictures in and out: anyone's photographs, grids, arrays, plots. It knows shapes, and no model.
 
+pub mod animation;
 pub mod array;
 pub mod grid;
+pub mod labelled;
 pub mod mask;
 pub mod photo;
 pub mod plot;
+pub mod scatter;
