@@ -328,8 +328,18 @@ fn help_names_every_flag_with_its_default() {
     let place = Place::new();
     let mut program = vae::cli::command();
     program.build();
-    for command in program.get_subcommands().filter(|c| c.get_name() != "help") {
-        let name = command.get_name();
+    let below = |command: &clap::Command| -> Vec<(String, clap::Command)> {
+        let commands = command.get_subcommands().filter(|c| c.get_name() != "help");
+        commands
+            .map(|c| (c.get_name().to_string(), c.clone()))
+            .collect()
+    };
+    let mut commands = below(&program);
+    for (name, command) in commands.clone() {
+        let nested = below(&command).into_iter();
+        commands.extend(nested.map(|(nested, command)| (format!("{name} {nested}"), command)));
+    }
+    for (name, command) in &commands {
         let help = place.ok(&format!("{name} --help")).stdout;
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         let takes_values = |flag: &&clap::Arg| flag.get_action().takes_values();

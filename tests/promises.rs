@@ -210,13 +210,19 @@ fn command_lines(text: &str) -> BTreeSet<String> {
     parts.collect()
 }
 
+/// All commands below a program, those below commands too.
+fn commands(program: &clap::Command) -> Vec<&clap::Command> {
+    let below = |command| [vec![command], commands(command)].concat();
+    program.get_subcommands().flat_map(below).collect()
+}
+
 #[test]
 fn command_lines_are_understood() {
     let mut program = vae::cli::command();
     let mut text = PAGES.map(page).join("\n");
     text += &program.render_long_help().to_string();
     program.build();
-    for command in program.get_subcommands() {
+    for command in commands(&program) {
         text += &command.clone().render_long_help().to_string();
     }
     let lines = command_lines(&text);
@@ -229,7 +235,14 @@ fn command_lines_are_understood() {
     ] {
         assert!(lines.contains(expected), "no `{expected}` in {lines:?}");
     }
-    let commands = ["train", "sample", "reconstruct", "evaluate", "completions"];
+    let commands = [
+        "train",
+        "sample",
+        "reconstruct",
+        "evaluate",
+        "latent scatter",
+        "completions",
+    ];
     let understood = |line: &str| -> Result<(), String> {
         let words = ["vae"].into_iter().chain(line.split_whitespace());
         match vae::cli::command().try_get_matches_from(words) {
@@ -253,9 +266,8 @@ fn command_lines_are_understood() {
 fn flags_that_are_quoted_are_there() {
     let mut program = vae::cli::command();
     program.build();
-    let flags = program
-        .get_subcommands()
-        .flat_map(clap::Command::get_arguments);
+    let flags = commands(&program).into_iter();
+    let flags = flags.flat_map(clap::Command::get_arguments);
     let flags = flags.filter_map(clap::Arg::get_long);
     let flags: BTreeSet<String> = flags.map(|flag| format!("--{flag}")).collect();
     for name in PAGES {

@@ -2,7 +2,7 @@
 
 use super::console::Console;
 use super::point::{Point, Shown};
-use super::table::{Table, check_name};
+use super::table::{Table, check_name, words};
 use crate::model::paths::quantiles;
 use crate::model::sampling::decode_all;
 use crate::{Error, Result};
@@ -45,11 +45,14 @@ impl Manifold {
         let rows = quantiles.iter().rev();
         let normals = rows.flat_map(|&y| quantiles.iter().flat_map(move |&x| [x as f32, y as f32]));
         let latent = space.vae.from_prior(normals.collect());
-        let words = |quantile: &f64| format!("{quantile:.2}");
         let table = Table {
             values: decode_all(&space.vae, &latent, &vec![label; self.steps * self.steps])?,
-            rows: quantiles.iter().rev().map(words).collect(),
-            columns: quantiles.iter().map(words).collect(),
+            rows: quantiles
+                .iter()
+                .rev()
+                .map(|quantile| words(*quantile))
+                .collect(),
+            columns: quantiles.iter().map(|quantile| words(*quantile)).collect(),
         };
         table.write(&self.out, space.vae.image_shape())?;
         console.result(&self.out)?;

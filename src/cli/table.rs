@@ -42,6 +42,11 @@ pub(super) fn check_name(out: &Path) -> Result<()> {
     form(out).map(|_| ())
 }
 
+/// A number of the latent space in words; 0 has no sign.
+pub(super) fn words(number: f64) -> String {
+    format!("{:.2}", (number * 100.0).round() / 100.0 + 0.0)
+}
+
 impl Table {
     /// Writes it as the name of the file says: PNG; SVG, with the names of rows and columns; or GIF, the columns one
     /// after the other.

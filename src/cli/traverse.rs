@@ -2,7 +2,7 @@
 
 use super::console::Console;
 use super::point::{Point, Shown};
-use super::table::{Table, check_name};
+use super::table::{Table, check_name, words};
 use crate::Result;
 use crate::evaluate::LatentSpace;
 use crate::model::paths::quantiles;
@@ -69,10 +69,7 @@ impl Traverse {
         let table = Table {
             values: decode_all(&space.vae, &latent, &vec![label; count * self.steps])?,
             rows: dimensions.iter().map(row).collect(),
-            columns: quantiles
-                .iter()
-                .map(|quantile| format!("{quantile:.2}"))
-                .collect(),
+            columns: quantiles.iter().map(|quantile| words(*quantile)).collect(),
         };
         for (number, row) in table.rows.iter().enumerate() {
             console.say(format_args!("row {}: {row}", number + 1));
