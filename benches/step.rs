@@ -15,7 +15,6 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use rayon::prelude::*;
 use vae::config::Config;
-use vae::data::Examples;
 use vae::data::batches::Batches;
 use vae::kernels::matmul::{Destination, Matrix, MatrixMut, matmul};
 use vae::model::architecture::Architecture;
@@ -83,7 +82,7 @@ fn step_with_candle(bencher: Bencher, name: &str) {
         .counter(ItemsCount::new(operations(&config)))
         .bench_local(|| {
             step += 1;
-            let images = batches.images(step).unwrap();
+            let examples = batches.examples(step, config.corruption()).unwrap();
             let shape = (config.batch_size, config.latent_dim);
             let epsilon = normal(config.seed, Purpose::Posterior, step, shape.0 * shape.1);
             let epsilon = candle_core::Tensor::from_vec(epsilon, shape, &device).unwrap();
@@ -91,9 +90,7 @@ fn step_with_candle(bencher: Bencher, name: &str) {
                 seed: config.seed,
                 step,
             };
-            let terms = vae
-                .terms(&Examples::new(images.clone(), Vec::new()), &epsilon, mode)
-                .unwrap();
+            let terms = vae.terms(&examples, &epsilon, mode).unwrap();
             let loss = (terms.squared_error + terms.kl)
                 .unwrap()
                 .mean_all()

@@ -1,7 +1,7 @@
 //! `vae latent manifold`: all of a latent space of two dimensions.
 
 use super::console::Console;
-use super::point::{Point, Shown};
+use super::point::Shown;
 use super::table::{Table, check_name, words};
 use crate::model::paths::quantiles;
 use crate::model::sampling::decode_all;
@@ -30,7 +30,7 @@ pub struct Manifold {
 impl Manifold {
     pub fn run(self, console: &Console, device: &Device) -> Result<ExitCode> {
         check_name(&self.out)?;
-        let mut space = self.shown.space(console, device)?;
+        let space = self.shown.space(console, device)?;
         if space.vae.latent_dim() != 2 {
             let why = format!(
                 "the model has {} latent dimensions, not two",
@@ -39,14 +39,17 @@ impl Manifold {
             let hint = "train one that has: vae train --config configs/latent-2d.json";
             return Err(Error::input("manifold", why).hint(hint));
         }
-        let (_, label) = space.find(&Point::Seed(0))?;
         let quantiles = quantiles(self.steps);
         // The second dimension points up.
         let rows = quantiles.iter().rev();
         let normals = rows.flat_map(|&y| quantiles.iter().flat_map(move |&x| [x as f32, y as f32]));
         let latent = space.vae.from_prior(normals.collect());
         let table = Table {
-            values: decode_all(&space.vae, &latent, &vec![label; self.steps * self.steps])?,
+            values: decode_all(
+                &space.vae,
+                &latent,
+                &vec![space.label(); self.steps * self.steps],
+            )?,
             rows: quantiles
                 .iter()
                 .rev()

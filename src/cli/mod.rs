@@ -9,6 +9,7 @@ mod interpolate;
 mod interrupts;
 mod latent;
 mod manifold;
+mod own;
 mod paths;
 mod point;
 mod reconstruct;

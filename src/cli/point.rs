@@ -1,11 +1,11 @@
 //! A point of the latent space, as a person names it.
 
 use super::console::Console;
+use super::own::own_pictures;
 use super::paths::{model_path, unconditional};
 use crate::config::Config;
 use crate::data::{self, Dataset, Examples, Source, Split};
 use crate::model::{Mode, Vae};
-use crate::picture::photo;
 use crate::rng::{Purpose, normal};
 use crate::{Error, Result, run};
 use candle_core::Device;
@@ -97,17 +97,23 @@ impl Shown {
 impl Space<'_> {
     /// The test images, as the model sees them.
     pub fn test(&mut self) -> Result<&Split> {
-        if self.dataset.is_none() {
-            let console = self.console;
-            let (mut dataset, _) = data::load(&self.source, &mut |notice| console.notice(notice))?;
-            self.vae.refuse_other_images(&dataset)?;
-            dataset.test = self.config.binarize.split(dataset.test, self.config.seed);
-            self.dataset = Some(dataset);
-        }
-        match &self.dataset {
-            Some(dataset) => Ok(&dataset.test),
-            None => Err(Error::failed("data", "are not loaded")),
-        }
+        let dataset = match self.dataset.take() {
+            Some(dataset) => dataset,
+            None => {
+                let console = self.console;
+                let mut notify = |notice| console.notice(notice);
+                let (mut dataset, _) = data::load(&self.source, &mut notify)?;
+                self.vae.refuse_other_images(&dataset)?;
+                dataset.test = self.config.binarize.split(dataset.test, self.config.seed);
+                dataset
+            }
+        };
+        Ok(&self.dataset.insert(dataset).test)
+    }
+
+    /// What pictures show where no image says it.
+    pub fn label(&self) -> u8 {
+        self.label.unwrap_or_default()
     }
 
     /// The standard normal numbers that a seed draws first.
@@ -121,19 +127,12 @@ impl Space<'_> {
         let (pictures, index) = match point {
             Point::Seed(seed) => {
                 let latent = self.vae.from_prior(self.normals(*seed));
-                return Ok((latent, self.label.unwrap_or_default()));
+                return Ok((latent, self.label()));
             }
             Point::TestImage(index) => (self.test()?.clone(), *index),
             Point::File(path) => {
-                let shape = self.config.image_shape();
-                let values = photo::read_picture(path, shape)?;
-                let pixels = values.iter().map(|value| (value * 255.0).round() as u8);
-                let picture = Split {
-                    pixels: pixels.collect(),
-                    labels: vec![self.label.unwrap_or_default()],
-                    shape,
-                };
-                (self.config.binarize.split(picture, self.config.seed), 0)
+                let paths = std::slice::from_ref(path);
+                (own_pictures(paths, self.label(), &self.config)?, 0)
             }
         };
         if index >= pictures.len() {

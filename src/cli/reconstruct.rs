@@ -1,6 +1,7 @@
 //! `vae reconstruct`: what the model keeps of an image.
 
 use super::console::Console;
+use super::own::own_pictures;
 use super::paths::{model_path, unconditional, write_result};
 use crate::config::Config;
 use crate::data::tensor::slice_to_tensor;
@@ -9,8 +10,8 @@ use crate::kernels::squared_error::squared_error;
 use crate::model::filling::fill_in;
 use crate::model::sampling::reconstruct;
 use crate::model::{Mode, Vae};
+use crate::picture::grid;
 use crate::picture::mask::Mask;
-use crate::picture::{grid, photo};
 use crate::{Error, Result, run};
 use candle_core::{Device, Tensor};
 use clap::Args;
@@ -222,22 +223,8 @@ impl Reconstruct {
             }
             (label, _) => label.unwrap_or_default(),
         };
-        let shape = config.image_shape();
-        let mut pixels = Vec::new();
-        for path in &self.images {
-            let values = photo::read_picture(path, shape)?;
-            pixels.extend(values.iter().map(|value| (value * 255.0).round() as u8));
-        }
         let names = self.images.iter().map(|path| path.display().to_string());
-        let pictures = Split {
-            pixels,
-            labels: vec![label; self.images.len()],
-            shape,
-        };
-        Ok((
-            names.collect(),
-            config.binarize.split(pictures, config.seed),
-        ))
+        Ok((names.collect(), own_pictures(&self.images, label, config)?))
     }
 }
 

@@ -4,7 +4,7 @@ use super::console::Console;
 use super::point::{Point, Shown};
 use super::table::{Table, check_name, words};
 use crate::Result;
-use crate::evaluate::LatentSpace;
+use crate::evaluate::{Dimension, LatentSpace};
 use crate::model::paths::quantiles;
 use crate::model::sampling::decode_all;
 use candle_core::Device;
@@ -42,11 +42,10 @@ impl Traverse {
     pub fn run(self, console: &Console, device: &Device) -> Result<ExitCode> {
         check_name(&self.out)?;
         let mut space = self.shown.space(console, device)?;
-        let middle = Point::Seed(0);
-        let (mut point, label) = space.find(self.image.as_ref().unwrap_or(&middle))?;
-        if self.image.is_none() {
-            point.fill(0.0);
-        }
+        let (point, label) = match &self.image {
+            Some(image) => space.find(image)?,
+            None => (vec![0.0; space.vae.latent_dim()], space.label()),
+        };
         let corruption = space.config.corruption();
         let test = space.test()?.clone();
         let latent_space = LatentSpace::of(&space.vae, &test, corruption)?;
@@ -64,8 +63,7 @@ impl Traverse {
                 latent.extend(point);
             }
         }
-        let row =
-            |d: &crate::evaluate::Dimension| format!("dimension {}, KL {:.2}", d.dimension, d.kl);
+        let row = |d: &Dimension| format!("dimension {}, KL {:.2}", d.dimension, d.kl);
         let table = Table {
             values: decode_all(&space.vae, &latent, &vec![label; count * self.steps])?,
             rows: dimensions.iter().map(row).collect(),

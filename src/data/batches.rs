@@ -52,14 +52,21 @@ impl<'a> Batches<'a> {
             .collect()
     }
 
-    /// The images of a step, counted from 1: (batch size, values of an image), 0 to 1.
-    pub fn images(&mut self, step: u64) -> Result<Tensor> {
+    /// The images of a step, counted from 1, with their labels, and with noise that is drawn anew each time.
+    pub fn examples(&mut self, step: u64, corruption: Corruption) -> Result<Examples> {
         let indices = self.indices(step);
+        let labels = indices.iter().map(|&index| self.split.labels[index]);
+        let first = (step - 1) * self.batch_size as u64;
+        let examples = Examples::new(self.images(&indices, first)?, labels.collect());
+        examples.corrupted(corruption, Purpose::Noise, first)
+    }
+
+    /// Images at these positions, of which `first` were seen before: (images, values of an image), 0 to 1.
+    fn images(&self, indices: &[usize], first: u64) -> Result<Tensor> {
         let images = indices.iter().map(|&index| self.split.image(index));
         if self.binarize == Binarize::None {
             return to_tensor(images, self.split.shape);
         }
-        let first = (step - 1) * self.batch_size as u64;
         let images = images.zip(first..).map(|(image, number)| {
             let mut pixels = image.to_vec();
             (self.binarize).image(&mut pixels, self.seed, Purpose::Binarize, number);
@@ -67,22 +74,6 @@ impl<'a> Batches<'a> {
         });
         let images: Vec<_> = images.collect();
         to_tensor(images.iter().map(Vec::as_slice), self.split.shape)
-    }
-
-    /// The images of a step with their labels, and with noise that is drawn anew each time.
-    pub fn examples(&mut self, step: u64, corruption: Corruption) -> Result<Examples> {
-        let first = (step - 1) * self.batch_size as u64;
-        let examples = Examples::new(self.images(step)?, self.labels(step));
-        examples.corrupted(corruption, Purpose::Noise, first)
-    }
-
-    /// Their labels.
-    pub fn labels(&mut self, step: u64) -> Vec<u8> {
-        let indices = self.indices(step);
-        indices
-            .iter()
-            .map(|&index| self.split.labels[index])
-            .collect()
     }
 
     fn order(&mut self, epoch: u64) -> &[u32] {
@@ -99,7 +90,7 @@ impl<'a> Batches<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::ImageShape;
+    use crate::data::{CLEAN, ImageShape};
 
     fn split(images: usize) -> Split {
         Split {
@@ -141,8 +132,8 @@ mod tests {
         };
         let drawn = |binarize, step| {
             let mut batches = Batches::new(&split, 4, 7).binarized(binarize);
-            let images = batches.images(step).expect("images");
-            images.to_vec2::<f32>().expect("values")
+            let examples = batches.examples(step, CLEAN).expect("examples");
+            examples.images.to_vec2::<f32>().expect("values")
         };
         let first = drawn(Binarize::Dynamic, 1);
         assert_ne!(first[0], first[1]);

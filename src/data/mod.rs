@@ -17,6 +17,6 @@ pub use binarize::Binarize;
 pub use dataset::{Dataset, Split};
 pub use examples::Examples;
 pub use load::load;
-pub use noise::{Corruption, Noise};
+pub use noise::{CLEAN, Corruption, Noise};
 pub use shape::ImageShape;
 pub use source::{Notice, Source};

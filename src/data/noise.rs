@@ -29,6 +29,12 @@ pub struct Corruption {
     pub seed: u64,
 }
 
+/// No noise.
+pub const CLEAN: Corruption = Corruption {
+    noise: Noise::None,
+    seed: 0,
+};
+
 impl Noise {
     /// The number that it has, which `--noise` sets.
     pub fn amount(self) -> Option<f64> {

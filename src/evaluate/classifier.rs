@@ -2,7 +2,7 @@
 
 use crate::config::{ConvConfig, PaddingConfig};
 use crate::data::batches::Batches;
-use crate::data::{ImageShape, Split};
+use crate::data::{CLEAN, Examples, ImageShape, Split};
 use crate::kernels::activation::Activation;
 use crate::model::geometry::convolution;
 use crate::nn::adam::{Adam, AdamConfig};
@@ -101,8 +101,8 @@ impl Classifier {
         };
         let adam = Adam::new(config, parameters.collect(), Backend::Fused)?;
         for step in 1..=steps {
-            let labels: Vec<u32> = batches.labels(step).into_iter().map(u32::from).collect();
-            let images = batches.images(step)?;
+            let Examples { images, labels, .. } = batches.examples(step, CLEAN)?;
+            let labels: Vec<u32> = labels.into_iter().map(u32::from).collect();
             keep_awake(|| classifier.step(&adam, &images, &labels, step, steps))?;
             on_step(step, steps);
         }

@@ -145,12 +145,7 @@ mod tests {
     use super::*;
     use crate::config::{Config, Likelihood};
     use crate::data::tensor::slice_to_tensor;
-    use crate::data::{ImageShape, Noise};
-
-    const CLEAN: Corruption = Corruption {
-        noise: Noise::None,
-        seed: 0,
-    };
+    use crate::data::{CLEAN, ImageShape};
 
     /// A model of one latent dimension, and five images.
     fn small(likelihood: Likelihood) -> (Vae, Split) {

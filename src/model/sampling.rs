@@ -42,22 +42,16 @@ impl Drawing {
 ///
 /// If the model is conditional, and a label is none that it knows.
 pub fn sample(vae: &Vae, drawings: &[Drawing], seed: u64, temperature: f64) -> Result<Vec<f32>> {
-    let latent_dim = vae.latent_dim();
-    let mut images = Vec::new();
-    for batch in drawings.chunks(BATCH) {
-        let last = batch[batch.len() - 1];
-        let mut batch = batch.to_vec();
-        batch.resize(BATCH, last);
-        let numbers = batch.iter().flat_map(|drawing| {
-            let vector = normal(seed, Purpose::Prior, drawing.number, latent_dim);
-            vector.into_iter().map(|z| z * temperature as f32)
-        });
-        let numbers: Vec<f32> = numbers.collect();
-        let latent = Tensor::from_vec(vae.from_prior(numbers), (BATCH, latent_dim), &Device::Cpu)?;
-        let labels: Vec<u8> = batch.iter().map(|drawing| drawing.label).collect();
-        let decoded = vae.decode(&latent, &labels, Mode::Inference)?;
-        images.extend(decoded.flatten_all()?.to_vec1::<f32>()?);
+    let mut padded = drawings.to_vec();
+    if let Some(&last) = drawings.last() {
+        padded.resize(drawings.len().next_multiple_of(BATCH), last);
     }
+    let numbers = padded.iter().flat_map(|drawing| {
+        let vector = normal(seed, Purpose::Prior, drawing.number, vae.latent_dim());
+        vector.into_iter().map(|z| z * temperature as f32)
+    });
+    let labels: Vec<u8> = padded.iter().map(|drawing| drawing.label).collect();
+    let mut images = decode_all(vae, &vae.from_prior(numbers.collect()), &labels)?;
     images.truncate(drawings.len() * vae.image_shape().values());
     Ok(images)
 }
@@ -75,15 +69,13 @@ pub fn reconstruct(vae: &Vae, examples: &Examples) -> Result<Vec<f32>> {
 /// # Shapes
 ///
 /// - latent: (images, latent dimensions)
-/// - labels: one an image, if the model is conditional
+/// - labels: (images); only a conditional model looks at them
 pub fn decode_all(vae: &Vae, latent: &[f32], labels: &[u8]) -> Result<Vec<f32>> {
     let latent_dim = vae.latent_dim();
     let mut images = Vec::new();
-    for (number, latent) in latent.chunks(BATCH * latent_dim).enumerate() {
-        let count = latent.len() / latent_dim;
-        let first = (number * BATCH).min(labels.len());
-        let labels = &labels[first..(first + count).min(labels.len())];
-        let latent = Tensor::from_slice(latent, (count, latent_dim), &Device::Cpu)?;
+    let batches = latent.chunks(BATCH * latent_dim).zip(labels.chunks(BATCH));
+    for (latent, labels) in batches {
+        let latent = Tensor::from_slice(latent, (labels.len(), latent_dim), &Device::Cpu)?;
         let decoded = vae.decode(&latent, labels, Mode::Inference)?;
         images.extend(decoded.flatten_all()?.to_vec1::<f32>()?);
     }
