@@ -9,27 +9,38 @@ use std::path::Path;
 /// What the names of files that are being written begin and end with.
 const PARTIAL: (&str, &str) = (".vae-", ".partial");
 
-/// The content of a file of at most `limit` bytes.
+/// Whether a path is `-`: stdin or stdout.
+pub fn is_stream(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// The content of a file of at most `limit` bytes; of stdin, if that is what `path` is.
 ///
 /// # Errors
 ///
 /// If it cannot be read, or is larger.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let unreadable = |error| Error::input(path.display(), format!("cannot be read: {error}"));
-    let file = File::open(path).map_err(unreadable)?;
     let too_large = || {
         let limit = limit / 1024;
         Error::input(path.display(), format!("is larger than {limit} KiB"))
     };
-    let len = file.metadata().map_err(unreadable)?.len();
-    if len > limit {
-        return Err(too_large());
-    }
+    let mut content = Vec::new();
+    let mut source: Box<dyn Read> = match is_stream(path) {
+        true => Box::new(std::io::stdin()),
+        false => {
+            let file = File::open(path).map_err(unreadable)?;
+            let len = file.metadata().map_err(unreadable)?.len();
+            if len > limit {
+                return Err(too_large());
+            }
+            content.reserve_exact(len as usize);
+            Box::new(file)
+        }
+    };
     // A pipe or a device has no length, so what arrives is bounded too.
-    let mut content = Vec::with_capacity(len as usize);
-    file.take(limit + 1)
-        .read_to_end(&mut content)
-        .map_err(unreadable)?;
+    let mut source = source.by_ref().take(limit + 1);
+    source.read_to_end(&mut content).map_err(unreadable)?;
     if content.len() as u64 > limit {
         return Err(too_large());
     }

@@ -7,12 +7,12 @@
 //! | --- | --- | --- |
 //! | [`cli`] | one file a subcommand; console | everything; the only floor that prints |
 //! | [`run`] | directory and lock, checkpoint, metrics, weights file | training, models, files |
-//! | [`picture`] | anyone's pictures, grids, arrays, plots | shapes, no model |
+//! | [`picture`] | anyone's pictures, grids, plots | shapes, no model |
 //! | [`evaluate`] | likelihoods, the latent space, how real samples are | models, data, files of its own |
 //! | [`train`] | the loop, the schedule, what a step reports | models, data |
 //! | [`model`] | from a configuration to layers; encoder, decoder, posterior; the terms of the loss | layers |
 //! | [`config`] | every hyperparameter with its range; layers as they are written | plain data |
-//! | [`data`] | data sets with their shape as a value; where they come from; batches | files |
+//! | [`data`] | data sets with their shape as a value; where they come from; batches; latent vectors in files | files |
 //! | [`nn`] | what candle differentiates: layers, a sequence as one operation, Adam | kernels, candle |
 //! | [`kernels`] | arithmetic on slices: products, convolutions, Winograd, activations | slices, threads |
 //! | ground | [`Error`], [`files`], [`checksum`], [`rng`], `parallel` | |

@@ -42,6 +42,8 @@ pub enum Purpose {
     NoiseOnce = 14,
     /// Posterior samples that hidden parts of images are drawn from; the step is `drawing << 48 | round << 32 | image`.
     Filling = 15,
+    /// Posterior samples of images that are encoded; the step is the number of the image.
+    Encoding = 16,
 }
 
 /// The generator for one draw.

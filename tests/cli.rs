@@ -352,7 +352,7 @@ fn help_names_every_flag_with_its_default() {
         for flag in flags.filter(|flag| !without.contains(&flag.get_id().as_str())) {
             let usage = match flag.get_long() {
                 Some(long) => format!(" --{long} <"),
-                None => format!(" [{}] ", flag.get_value_names().unwrap()[0]),
+                None => format!(" [{}]", flag.get_value_names().unwrap()[0]),
             };
             let (_, explained) = help
                 .rsplit_once(&usage)

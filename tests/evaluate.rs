@@ -176,6 +176,7 @@ fn a_person_reads_a_table() {
         "nats from the prior",
         "for a classifier that is right on ",
         "  drawings ",
+        "  from posterior ",
     ] {
         assert!(
             outcome.stdout.contains(said),
@@ -212,6 +213,7 @@ fn pictures_are_compared_with_real_ones() {
         ("training_images", 200),
         ("reconstructions", 50),
         ("drawings", 40),
+        ("posterior_drawings", 40),
     ];
     for (name, count) in counts {
         let set = &samples[name];
@@ -230,7 +232,7 @@ fn pictures_are_compared_with_real_ones() {
             assert_eq!(set[key].is_f64(), is_compared, "{name} {key}");
         }
         let nearest = &set["nearest_training_image"];
-        let is_near = ["test_images", "drawings"].contains(&name);
+        let is_near = ["test_images", "drawings", "posterior_drawings"].contains(&name);
         assert_eq!(
             nearest["mean"].is_f64() && nearest["least"].is_f64(),
             is_near,

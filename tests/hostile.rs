@@ -19,6 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use vae::config::Config;
 use vae::data::idx::{read_folder, write_folder};
+use vae::data::latents::{self, Encoded, Form, LOG_VARIANCE, MEAN};
 use vae::data::{Dataset, ImageShape, Split};
 use vae::model::architecture::Architecture;
 use vae::picture::photo::read_picture;
@@ -302,5 +303,32 @@ fn metrics() {
     let path = place.path("run/metrics.jsonl");
     attack(&[&valid], 16, SLACK, |file, _| {
         drop(parse_metrics(&String::from_utf8_lossy(file), 25, &path));
+    });
+}
+
+#[test]
+fn latent_vectors() {
+    let _alone = alone();
+    let encoded = Encoded {
+        latent_dim: 3,
+        parts: vec![
+            (MEAN, (0..60).map(|i| i as f32 / 7.0).collect()),
+            (LOG_VARIANCE, vec![-1.0; 60]),
+        ],
+        labels: Some((0..20).collect()),
+    };
+    let forms = [Form::Npz, Form::Npy, Form::Csv, Form::Jsonl];
+    let mut valid: Vec<Vec<u8>> = forms
+        .map(|form| latents::write(&encoded, form).unwrap())
+        .into();
+    let compressed = include_bytes!("fixtures/latents/savez_compressed.npz");
+    valid.extend([
+        compressed.to_vec(),
+        include_bytes!("fixtures/latents/fortran.npy").to_vec(),
+    ]);
+    let valid: Vec<&[u8]> = valid.iter().map(Vec::as_slice).collect();
+    // An archive can be packed a thousand times, and its bytes are held as numbers of four.
+    attack(&valid, 6 * 1100, SLACK, |file, _| {
+        drop(latents::read(file, "file"))
     });
 }

@@ -506,7 +506,7 @@ fn the_names_of_the_changelog_are_there() {
         nn::layer::{LayerPlan, LinearMap},
         nn::sequential::Sequential,
         nn::stage::Stage,
-        picture::{array, grid, photo, plot},
+        picture::{grid, photo, plot},
         rng::bernoulli,
         run::{save, weights},
         train::schedule::learning_rate,

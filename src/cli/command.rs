@@ -2,7 +2,9 @@
 
 use super::completions::Completions;
 use super::console::Console;
+use super::decode::Decode;
 use super::device::DeviceName;
+use super::encode::Encode;
 use super::evaluate::Evaluate;
 use super::latent::Latent;
 use super::reconstruct::Reconstruct;
@@ -38,6 +40,8 @@ enum Command {
     Reconstruct(Reconstruct),
     Evaluate(Evaluate),
     Latent(Latent),
+    Encode(Encode),
+    Decode(Decode),
     Completions(Completions),
 }
 
@@ -114,6 +118,8 @@ impl Cli {
             Command::Reconstruct(command) => command.run(&console, &device()?),
             Command::Evaluate(command) => command.run(&console, &device()?),
             Command::Latent(command) => command.run(&console, &device()?),
+            Command::Encode(command) => command.run(&console, &device()?),
+            Command::Decode(command) => command.run(&console, &device()?),
             Command::Completions(command) => command.run(self::command()),
         }
     }

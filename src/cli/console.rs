@@ -75,9 +75,23 @@ impl Console {
     }
 }
 
-/// Writes to stdout. A reader that has gone away, as `head` does, is no failure.
+/// Writes text to stdout.
+///
+/// # Errors
+///
+/// As of [`print_bytes`].
 pub fn print(text: impl Display) -> Result<()> {
-    match write!(std::io::stdout(), "{text}") {
+    print_bytes(text.to_string().as_bytes())
+}
+
+/// Writes to stdout. A reader that has gone away, as `head` does, is no failure.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn print_bytes(content: &[u8]) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(content).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Error::failed("stdout", error))
         }

@@ -1,18 +1,20 @@
 //! `vae evaluate`: how well a model does, in figures.
 
 use super::console::{Console, print, weight};
+use super::images::{SplitName, data_set};
+use super::mixtures::fit_mixtures;
 use super::paths::model_path;
 use crate::config::{Config, Likelihood};
-use crate::data::{self, Binarize, Dataset, Source, Split};
+use crate::data::{Binarize, Dataset, Source, Split};
 use crate::evaluate::classifier::classes;
 use crate::evaluate::{LatentSpace, Likeness, LogLikelihood, Realism, likelihood, realism};
 use crate::model::Vae;
 use crate::train;
 use crate::{Error, Result, run};
 use candle_core::Device;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Say how well a model does: its losses, how likely it finds images, what it makes of its latent space.
@@ -50,16 +52,6 @@ pub struct Evaluate {
     json: bool,
 }
 
-/// Half of a data set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum SplitName {
-    /// What the model has not seen.
-    Test,
-    /// What it was trained on.
-    Train,
-}
-
 /// All that is found, with the names that it has in JSON. What is not finite there is null.
 #[derive(Debug, Serialize)]
 struct Evaluation {
@@ -94,12 +86,7 @@ impl Evaluate {
     pub fn run(self, console: &Console, device: &Device) -> Result<ExitCode> {
         let model = model_path(self.model.as_deref())?;
         let (config, vae) = run::load_model(&model, device)?;
-        let source = match &self.data {
-            Some(source) => source.clone(),
-            None => run::trained_on(&model)?,
-        };
-        let (dataset, _) = data::load(&source, &mut |notice| console.notice(notice))?;
-        vae.refuse_other_images(&dataset)?;
+        let dataset = data_set(self.data.as_ref(), &model, &vae, console)?;
         let split = match self.split {
             SplitName::Test => &dataset.test,
             SplitName::Train => &dataset.train,
@@ -113,7 +100,7 @@ impl Evaluate {
             samples => Some(self.likelihood(&vae, &config, split, samples, console)?),
         };
         let evaluation = Evaluation {
-            model,
+            model: model.clone(),
             dataset: dataset.name.clone(),
             split: self.split,
             images: split.len(),
@@ -131,7 +118,7 @@ impl Evaluate {
             seed: self.seed,
             active_units: latent_space.active_units(),
             latent_space,
-            samples: self.realism(&vae, &config, &dataset, console)?,
+            samples: self.realism(&model, &vae, &config, &dataset, console)?,
         };
         match self.json {
             true => print(format_args!("{}\n", evaluation.json()?))?,
@@ -165,6 +152,7 @@ impl Evaluate {
 impl Evaluate {
     fn realism(
         &self,
+        model: &Path,
         vae: &Vae,
         config: &Config,
         dataset: &Dataset,
@@ -192,10 +180,11 @@ impl Evaluate {
             },
         );
         bar.finish_and_clear();
+        let mixtures = fit_mixtures(model, (config, vae), dataset, console)?;
         let seen = config.binarize.split(dataset.test.clone(), config.seed);
-        let noise = config.corruption();
-        let (drawings, seed) = (self.samples, self.seed);
-        realism(vae, &classifier?, dataset, &seen, noise, drawings, seed).map(Some)
+        let seen = (&seen, config.corruption());
+        let drawings = (self.samples, self.seed);
+        realism(vae, &mixtures, &classifier?, dataset, seen, drawings).map(Some)
     }
 }
 
@@ -268,11 +257,12 @@ impl Evaluation {
 /// How real pictures are, as a person reads it.
 fn realism_table(realism: &Realism) -> String {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-    let sets: [(&str, &Likeness); 4] = [
+    let sets: [(&str, &Likeness); 5] = [
         ("test images", &realism.test_images),
         ("training images", &realism.training_images),
         ("reconstructions", &realism.reconstructions),
         ("drawings", &realism.drawings),
+        ("from posterior", &realism.posterior_drawings),
     ];
     let mut lines = vec![
         format!(

@@ -50,7 +50,7 @@ impl Interpolate {
                 let (_, label) = space.find(&self.from)?;
                 let [from, to] = [from, to].map(|seed| space.normals(*seed));
                 let normals = between(&from, &to, self.steps, self.spherical).concat();
-                (space.vae.from_prior(normals), label)
+                (space.vae.from_prior(&normals), label)
             }
             _ => {
                 let ((from, label), (to, _)) = (space.find(&self.from)?, space.find(&self.to)?);
@@ -65,8 +65,7 @@ impl Interpolate {
             rows: vec![String::new()],
             columns: (1..=self.steps).map(|step| step.to_string()).collect(),
         };
-        table.write(&self.out, space.vae.image_shape())?;
-        console.result(&self.out)?;
+        table.write(console, &self.out, space.vae.image_shape())?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -43,7 +43,8 @@ impl Manifold {
         // The second dimension points up.
         let rows = quantiles.iter().rev();
         let normals = rows.flat_map(|&y| quantiles.iter().flat_map(move |&x| [x as f32, y as f32]));
-        let latent = space.vae.from_prior(normals.collect());
+        let normals: Vec<f32> = normals.collect();
+        let latent = space.vae.from_prior(&normals);
         let table = Table {
             values: decode_all(
                 &space.vae,
@@ -57,8 +58,7 @@ impl Manifold {
                 .collect(),
             columns: quantiles.iter().map(|quantile| words(*quantile)).collect(),
         };
-        table.write(&self.out, space.vae.image_shape())?;
-        console.result(&self.out)?;
+        table.write(console, &self.out, space.vae.image_shape())?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,10 +1,10 @@
 //! A point of the latent space, as a person names it.
 
 use super::console::Console;
-use super::own::own_pictures;
+use super::images::{data_set, own_pictures};
 use super::paths::{model_path, unconditional};
 use crate::config::Config;
-use crate::data::{self, Dataset, Examples, Source, Split};
+use crate::data::{Examples, Source, Split};
 use crate::model::{Mode, Vae};
 use crate::rng::{Purpose, normal};
 use crate::{Error, Result, run};
@@ -62,9 +62,10 @@ pub(super) struct Space<'a> {
     pub vae: Vae,
     pub config: Config,
     label: Option<u8>,
-    source: Source,
+    source: Option<Source>,
+    model: PathBuf,
     console: &'a Console,
-    dataset: Option<Dataset>,
+    test: Option<Split>,
 }
 
 impl Shown {
@@ -79,17 +80,14 @@ impl Shown {
             }
             _ => {}
         }
-        let source = match &self.data {
-            Some(source) => source.clone(),
-            None => run::trained_on(&model)?,
-        };
         Ok(Space {
             vae,
             config,
             label: self.label,
-            source,
+            source: self.data.clone(),
+            model,
             console,
-            dataset: None,
+            test: None,
         })
     }
 }
@@ -97,18 +95,15 @@ impl Shown {
 impl Space<'_> {
     /// The test images, as the model sees them.
     pub fn test(&mut self) -> Result<&Split> {
-        let dataset = match self.dataset.take() {
-            Some(dataset) => dataset,
+        let test = match self.test.take() {
+            Some(test) => test,
             None => {
-                let console = self.console;
-                let mut notify = |notice| console.notice(notice);
-                let (mut dataset, _) = data::load(&self.source, &mut notify)?;
-                self.vae.refuse_other_images(&dataset)?;
-                dataset.test = self.config.binarize.split(dataset.test, self.config.seed);
-                dataset
+                let source = self.source.as_ref();
+                let dataset = data_set(source, &self.model, &self.vae, self.console)?;
+                self.config.binarize.split(dataset.test, self.config.seed)
             }
         };
-        Ok(&self.dataset.insert(dataset).test)
+        Ok(self.test.insert(test))
     }
 
     /// What pictures show where no image says it.
@@ -126,13 +121,13 @@ impl Space<'_> {
         let corruption = self.config.corruption();
         let (pictures, index) = match point {
             Point::Seed(seed) => {
-                let latent = self.vae.from_prior(self.normals(*seed));
+                let latent = self.vae.from_prior(&self.normals(*seed));
                 return Ok((latent, self.label()));
             }
             Point::TestImage(index) => (self.test()?.clone(), *index),
             Point::File(path) => {
                 let paths = std::slice::from_ref(path);
-                (own_pictures(paths, self.label(), &self.config)?, 0)
+                (own_pictures(paths, Some(self.label()), &self.config)?, 0)
             }
         };
         if index >= pictures.len() {

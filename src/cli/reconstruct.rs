@@ -1,15 +1,15 @@
 //! `vae reconstruct`: what the model keeps of an image.
 
 use super::console::Console;
-use super::own::own_pictures;
-use super::paths::{model_path, unconditional, write_result};
+use super::images::{data_set, own_pictures};
+use super::paths::{deliver, kind, model_path, unconditional};
 use crate::config::Config;
 use crate::data::tensor::slice_to_tensor;
-use crate::data::{self, Corruption, Examples, Noise, Source, Split};
+use crate::data::{Corruption, Examples, Noise, Source, Split};
 use crate::kernels::squared_error::squared_error;
+use crate::model::Vae;
 use crate::model::filling::fill_in;
-use crate::model::sampling::reconstruct;
-use crate::model::{Mode, Vae};
+use crate::model::sampling::{decode_all, encode_all};
 use crate::picture::grid;
 use crate::picture::mask::Mask;
 use crate::{Error, Result, run};
@@ -60,7 +60,7 @@ pub struct Reconstruct {
           value_parser = clap::builder::RangedU64ValueParser::<u64>::new().range(1..=100))]
     drawings: u64,
 
-    /// Where to put the grid (.png)
+    /// Where to put the grid (.png, - is stdout)
     #[arg(long, default_value = "reconstructions.png", value_name = "FILE")]
     out: PathBuf,
 
@@ -71,11 +71,7 @@ pub struct Reconstruct {
 
 impl Reconstruct {
     pub fn run(self, console: &Console, device: &Device) -> Result<ExitCode> {
-        if self
-            .out
-            .extension()
-            .is_none_or(|e| !e.eq_ignore_ascii_case("png"))
-        {
+        if kind(&self.out, "png") != "png" {
             return Err(Error::input(self.out.display(), "must end in .png"));
         }
         let model = model_path(self.model.as_deref())?;
@@ -84,20 +80,19 @@ impl Reconstruct {
             return Err(unconditional("--label"));
         }
         let (names, pictures) = if self.images.is_empty() {
-            self.test_images(&model, &config, console)?
+            self.test_images(&model, &config, &vae, console)?
         } else {
-            self.own_images(&config)?
+            let names = self.images.iter().map(|path| path.display().to_string());
+            let pictures = own_pictures(&self.images, self.label, &config)?;
+            (names.collect(), pictures)
         };
         let sets = match &self.mask {
             Some(mask) => self.filled(mask, &vae, &config, &names, &pictures, console)?,
             None => self.kept(&vae, &config, &names, &pictures, console)?,
         };
         let sets: Vec<&[f32]> = sets.iter().map(Vec::as_slice).collect();
-        write_result(
-            &self.out,
-            &grid::png_sets(&sets, vae.image_shape(), COLUMNS)?,
-        )?;
-        console.result(&self.out)?;
+        let grid = grid::png_sets(&sets, vae.image_shape(), COLUMNS)?;
+        deliver(console, &self.out, &grid)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -112,10 +107,10 @@ impl Reconstruct {
     ) -> Result<Vec<Vec<f32>>> {
         let corruption = self.corruption(config)?;
         let examples = Examples::of(pictures, 0, pictures.len(), corruption)?;
-        let posterior = vae.encode(&examples.seen, &examples.labels, Mode::Inference)?;
+        let posterior = encode_all(vae, &examples)?;
         let kls = posterior.kl(vae.backend())?.to_vec1::<f32>()?;
         let (originals, seen) = (flat(&examples.images)?, flat(&examples.seen)?);
-        let reconstructions = reconstruct(vae, &examples)?;
+        let reconstructions = decode_all(vae, &flat(&posterior.mean()?)?, &examples.labels)?;
         let errors = |of: &[f32]| squared_error(of, &originals, pictures.shape.values());
         let (found, noisy) = (errors(&reconstructions), errors(&seen));
         let is_noisy = corruption.noise != Noise::None;
@@ -200,31 +195,15 @@ impl Reconstruct {
         &self,
         model: &Path,
         config: &Config,
+        vae: &Vae,
         console: &Console,
     ) -> Result<(Vec<String>, Split)> {
-        let source = match &self.data {
-            Some(source) => source.clone(),
-            None => run::trained_on(model)?,
-        };
-        let (dataset, _) = data::load(&source, &mut |notice| console.notice(notice))?;
+        let dataset = data_set(self.data.as_ref(), model, vae, console)?;
         let mut test = config.binarize.split(dataset.test, config.seed);
         test.truncate(self.n);
         let labels = test.labels.iter().enumerate();
         let names = labels.map(|(number, label)| format!("test image {number} (a {label})"));
         Ok((names.collect(), test))
-    }
-
-    /// The pictures that were named, as the model sees them.
-    fn own_images(&self, config: &Config) -> Result<(Vec<String>, Split)> {
-        let label = match (self.label, config.conditional) {
-            (None, true) => {
-                let why = "was told each image's label; it is not told what these show";
-                return Err(Error::input("the model", why).hint("say it: --label N"));
-            }
-            (label, _) => label.unwrap_or_default(),
-        };
-        let names = self.images.iter().map(|path| path.display().to_string());
-        Ok((names.collect(), own_pictures(&self.images, label, config)?))
     }
 }
 

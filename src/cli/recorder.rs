@@ -113,7 +113,7 @@ impl<'a> Recorder<'a> {
         };
         files::write_durably(&self.run.reconstruction(step), &strip)?;
         let drawings = Drawing::of_each_label_in_turn(vae, SAMPLES);
-        let samples = sample(vae, &drawings, self.config.seed, 1.0)?;
+        let samples = sample(vae, vae.own_prior(), &drawings, self.config.seed, 1.0)?;
         files::write_durably(
             &self.run.sample(step),
             &grid::png(&samples, shape, SAMPLE_COLUMNS)?,

@@ -1,22 +1,24 @@
 //! `vae sample`: pictures that nobody drew.
 
 use super::console::Console;
-use super::paths::{model_path, unconditional, write_result};
-use crate::data::ImageShape;
+use super::images::data_set;
+use super::mixtures::fit_mixtures;
+use super::paths::{model_path, unconditional};
+use super::pictures::Form;
+use crate::data::Source;
 use crate::model::Vae;
 use crate::model::sampling::{Drawing, sample};
-use crate::picture::{array, grid};
-use crate::{Error, Result, files, run};
+use crate::{Error, Result, run};
 use candle_core::Device;
-use clap::Args;
-use std::path::{Path, PathBuf};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Draw pictures from the prior: latent vectors that no image was encoded to.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 pub struct Sample {
-    /// Where to: a grid (.png), a float32 array of shape (n, rows, columns) (.npy), or a directory (ends
+    /// Where to: a grid (.png; - is stdout), a float32 array of shape (n, rows, columns) (.npy), or a directory (ends
     /// in /) with one PNG a picture
     #[arg(value_name = "OUT", default_value = "samples.png")]
     out: PathBuf,
@@ -39,6 +41,14 @@ pub struct Sample {
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
     each_label: Option<usize>,
 
+    /// What to draw latent vectors from
+    #[arg(long, value_enum, default_value_t = Origin::Prior)]
+    from: Origin,
+
+    /// Which data the posteriors are of [default: what the model was trained on]
+    #[arg(long, value_name = "SOURCE")]
+    data: Option<Source>,
+
     /// The standard deviation of the normal numbers that latent vectors are made of, 0 to 100; lower is more typical, higher
     /// more daring
     #[arg(long, default_value_t = 1.0, value_name = "F")]
@@ -54,11 +64,14 @@ pub struct Sample {
     model: Option<PathBuf>,
 }
 
-/// What the pictures are written as.
-enum Form {
-    Grid,
-    Array,
-    Directory,
+/// Where latent vectors come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Origin {
+    /// What the model has: the mixture that its training fitted, or the unit normal distribution.
+    Prior,
+    /// A mixture of 100 normal distributions with full covariances, fitted to the posterior means of all training images;
+    /// with a model that is told labels, one of 20 a label. It is kept in the cache folder.
+    Posterior,
 }
 
 impl Sample {
@@ -67,26 +80,29 @@ impl Sample {
             let why = format!("must be from 0 to 100, found {}", self.temperature);
             return Err(Error::input("--temperature", why));
         }
-        let form = self.form()?;
+        let form = Form::of(&self.out)?;
         let model = model_path(self.model.as_deref())?;
-        let (_, vae) = run::load_model(&model, device)?;
+        let (config, vae) = run::load_model(&model, device)?;
         let seed = self.seed.unwrap_or_else(rand::random);
         let drawings = self.drawings(&vae)?;
+        let mixtures = match (self.from, &self.data) {
+            (Origin::Prior, None) => vae.own_prior().to_vec(),
+            (Origin::Prior, Some(_)) => {
+                return Err(Error::input("--data", "is for --from posterior"));
+            }
+            (Origin::Posterior, source) => {
+                let dataset = data_set(source.as_ref(), &model, &vae, console)?;
+                fit_mixtures(&model, (&config, &vae), &dataset, console)?
+            }
+        };
         console.say(format_args!(
             "drawing {} pictures with {} and seed {seed}",
             drawings.len(),
             model.display()
         ));
-        let pictures = sample(&vae, &drawings, seed, self.temperature)?;
-        let shape = vae.image_shape();
+        let pictures = sample(&vae, &mixtures, &drawings, seed, self.temperature)?;
         let columns = self.each_label.or(self.columns);
-        let columns = columns.unwrap_or_else(|| grid::square_columns(drawings.len()));
-        match form {
-            Form::Grid => write_result(&self.out, &grid::png(&pictures, shape, columns)?)?,
-            Form::Array => write_result(&self.out, &array::npy(&pictures, shape))?,
-            Form::Directory => write_directory(&self.out, &pictures, shape)?,
-        }
-        console.result(&self.out)?;
+        form.write(console, &self.out, &pictures, vae.image_shape(), columns)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -108,28 +124,4 @@ impl Sample {
             }
         }
     }
-
-    fn form(&self) -> Result<Form> {
-        let text = self.out.to_string_lossy();
-        let extension = self.out.extension().map(|e| e.to_ascii_lowercase());
-        match extension.as_ref().and_then(|e| e.to_str()) {
-            _ if text.ends_with(std::path::is_separator) || self.out.is_dir() => {
-                Ok(Form::Directory)
-            }
-            Some("png") => Ok(Form::Grid),
-            Some("npy") => Ok(Form::Array),
-            _ => Err(Error::input(&text, "is of no kind that can be written")
-                .hint("end it in .png (a grid), .npy (an array) or / (a directory of PNGs)")),
-        }
-    }
-}
-
-fn write_directory(path: &Path, pictures: &[f32], shape: ImageShape) -> Result<()> {
-    files::create_folder(path)?;
-    for (number, picture) in pictures.chunks_exact(shape.values()).enumerate() {
-        let png = grid::single_png(picture, shape)?;
-        let file = path.join(format!("{number:06}.png"));
-        files::write_atomically(&file, &png)?;
-    }
-    Ok(())
 }

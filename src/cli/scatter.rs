@@ -1,7 +1,7 @@
 //! `vae latent scatter`: where images lie.
 
 use super::console::Console;
-use super::paths::write_result;
+use super::paths::{deliver, kind};
 use super::point::Shown;
 use crate::evaluate::plane::plane;
 use crate::picture::scatter;
@@ -29,8 +29,7 @@ pub struct Scatter {
 
 impl Scatter {
     pub fn run(self, console: &Console, device: &Device) -> Result<ExitCode> {
-        let is_svg = |extension: &std::ffi::OsStr| extension.eq_ignore_ascii_case("svg");
-        if !self.out.extension().is_some_and(is_svg) {
+        if kind(&self.out, "svg") != "svg" {
             return Err(Error::input(self.out.display(), "must end in .svg"));
         }
         let mut space = self.shown.space(console, device)?;
@@ -39,8 +38,11 @@ impl Scatter {
         test.truncate(self.n);
         let (points, axes) = plane(&space.vae, &test, corruption)?;
         let points: Vec<_> = points.into_iter().zip(test.labels).collect();
-        write_result(&self.out, scatter::draw(&points, &axes)?.as_bytes())?;
-        console.result(&self.out)?;
+        deliver(
+            console,
+            &self.out,
+            scatter::draw(&points, &axes)?.as_bytes(),
+        )?;
         Ok(ExitCode::SUCCESS)
     }
 }

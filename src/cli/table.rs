@@ -1,6 +1,7 @@
 //! Pictures in rows and columns that have names.
 
-use super::paths::write_result;
+use super::console::Console;
+use super::paths::{deliver, kind};
 use crate::data::ImageShape;
 use crate::picture::{animation, grid, labelled};
 use crate::{Error, Result};
@@ -23,11 +24,10 @@ enum Form {
 }
 
 fn form(out: &Path) -> Result<Form> {
-    let extension = out.extension().map(|e| e.to_ascii_lowercase());
-    match extension.as_ref().and_then(|e| e.to_str()) {
-        Some("png") => Ok(Form::Png),
-        Some("svg") => Ok(Form::Svg),
-        Some("gif") => Ok(Form::Gif),
+    match kind(out, "png").as_str() {
+        "png" => Ok(Form::Png),
+        "svg" => Ok(Form::Svg),
+        "gif" => Ok(Form::Gif),
         _ => Err(Error::input(out.display(), "is of no kind that can be written")
             .hint("end it in .png, .svg (with names at rows and columns) or .gif (columns one after the other)")),
     }
@@ -50,7 +50,7 @@ pub(super) fn words(number: f64) -> String {
 impl Table {
     /// Writes it as the name of the file says: PNG; SVG, with the names of rows and columns; or GIF, the columns one
     /// after the other.
-    pub fn write(&self, out: &Path, shape: ImageShape) -> Result<()> {
+    pub fn write(&self, console: &Console, out: &Path, shape: ImageShape) -> Result<()> {
         let columns = self.columns.len();
         let file = match form(out)? {
             Form::Png => grid::png(&self.values, shape, columns)?,
@@ -69,6 +69,6 @@ impl Table {
                 animation::gif(&frames, shape, 1)?
             }
         };
-        write_result(out, &file)
+        deliver(console, out, &file)
     }
 }

@@ -72,8 +72,7 @@ impl Traverse {
         for (number, row) in table.rows.iter().enumerate() {
             console.say(format_args!("row {}: {row}", number + 1));
         }
-        table.write(&self.out, space.vae.image_shape())?;
-        console.result(&self.out)?;
+        table.write(console, &self.out, space.vae.image_shape())?;
         Ok(ExitCode::SUCCESS)
     }
 }

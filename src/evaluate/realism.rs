@@ -5,8 +5,8 @@ use super::frechet::Moments;
 use super::neighbours::{nearest, reaches, share_within};
 use crate::data::tensor::slice_to_tensor;
 use crate::data::{Corruption, Dataset, Examples, Split};
-use crate::model::Vae;
 use crate::model::sampling::{Drawing, reconstruct, sample};
+use crate::model::{FittedPrior, Vae};
 use crate::{Error, Result};
 use serde::Serialize;
 
@@ -31,8 +31,10 @@ pub struct Realism {
     pub training_images: Likeness,
     /// What the model keeps of the test images.
     pub reconstructions: Likeness,
-    /// What the model draws from unit normal numbers.
+    /// What the model draws from its prior.
     pub drawings: Likeness,
+    /// What it draws from mixtures that are fitted to its posteriors.
+    pub posterior_drawings: Likeness,
     /// Of a conditional model's drawings of each label, the share of which that is the classifier's likeliest class.
     pub label_accuracy: Option<Vec<f64>>,
 }
@@ -74,20 +76,19 @@ struct Reference {
     moments: Moments,
 }
 
-/// How real what a model draws is, and what it reconstructs of the test images, as it sees them: `seen`, with the noise
-/// of `corruption`.
+/// How real what a model draws is, from its prior and from `mixtures`, and what it reconstructs of the test images, as it
+/// sees them: `seen`, with the noise of `corruption`.
 ///
 /// # Errors
 ///
 /// If the model or the classifier cannot be computed.
 pub fn realism(
     vae: &Vae,
+    mixtures: &[Option<FittedPrior>],
     classifier: &Classifier,
     dataset: &Dataset,
-    seen: &Split,
-    corruption: Corruption,
-    drawings: usize,
-    seed: u64,
+    (seen, corruption): (&Split, Corruption),
+    (drawings, seed): (usize, u64),
 ) -> Result<Realism> {
     let values = dataset.shape().values();
     let predict = |images: &[f32]| classifier.predict(images, values);
@@ -105,8 +106,17 @@ pub fn realism(
     };
     let nearest = |images: &[f32]| nearest_training_image(images, &dataset.train);
     let drawings = Drawing::of_each_label_in_turn(vae, drawings);
-    let drawn = sample(vae, &drawings, seed, 1.0)?;
-    let found_drawn = predict(&drawn)?;
+    let draw = |priors: &[Option<FittedPrior>]| {
+        let drawn = sample(vae, priors, &drawings, seed, 1.0)?;
+        let found = predict(&drawn)?;
+        let likeness = Likeness {
+            nearest_training_image: Some(nearest(&drawn)?),
+            ..compared(&found)
+        };
+        Ok::<_, Error>((found, likeness))
+    };
+    let (found_drawn, drawn) = draw(vae.own_prior())?;
+    let (_, posterior_drawn) = draw(mixtures)?;
     Ok(Realism {
         classifier_accuracy: share_right(&found, &dataset.test.labels),
         test_images: Likeness {
@@ -115,10 +125,8 @@ pub fn realism(
         },
         training_images: likeness(&images(&dataset.train)?)?,
         reconstructions: likeness(&reconstructions(vae, seen, corruption)?)?,
-        drawings: Likeness {
-            nearest_training_image: Some(nearest(&drawn)?),
-            ..compared(&found_drawn)
-        },
+        drawings: drawn,
+        posterior_drawings: posterior_drawn,
         label_accuracy: vae.condition().map(|condition| {
             let labels: Vec<u8> = drawings.iter().map(|drawing| drawing.label).collect();
             let right = found_drawn.are_right(&labels, classifier.classes());

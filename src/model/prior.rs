@@ -44,7 +44,14 @@ impl FittedPrior {
     /// # Shapes
     ///
     /// - means: (images, latent dimensions), at least one image
-    pub fn fit(means: &Tensor, count: usize, seed: u64) -> Result<Option<Self>> {
+    ///
+    /// `on_round` is called after each of [`mixture::ROUNDS`] rounds of that.
+    pub fn fit(
+        means: &Tensor,
+        count: usize,
+        seed: u64,
+        on_round: impl FnMut(usize),
+    ) -> Result<Option<Self>> {
         let (images, latent_dim) = means.dims2()?;
         let means = means.flatten_all()?.to_vec1::<f32>()?;
         let dimensions = active_dimensions(&means, latent_dim);
@@ -54,7 +61,8 @@ impl FittedPrior {
         let points = means.chunks_exact(latent_dim);
         let points = points.flat_map(|mean| dimensions.iter().map(|&dimension| mean[dimension]));
         let points: Vec<f32> = points.collect();
-        let mut mixture = mixture::fit(&points, dimensions.len(), count.min(images), seed);
+        let mut mixture =
+            mixture::fit(&points, dimensions.len(), count.min(images), seed, on_round);
         // What is drawn now and what is drawn from the file are the same to the bit.
         for component in &mut mixture.components {
             let weight = std::slice::from_mut(&mut component.weight);
@@ -147,20 +155,87 @@ impl FittedPrior {
         tensors.collect()
     }
 
-    /// Standard normal numbers to latent vectors: (vectors, latent dimensions) both.
-    pub fn latent(&self, normals: &[f32]) -> Vec<f32> {
-        let vectors = map(normals.chunks_exact(self.latent_dim), |normal| {
-            let mut vector = normal.to_vec();
-            let spanned = self.dimensions.iter();
-            let spanned: Vec<f64> = spanned.map(|&dimension| normal[dimension].into()).collect();
-            let point = transport(&self.mixture, &spanned);
-            for (&dimension, z) in self.dimensions.iter().zip(point) {
-                vector[dimension] = z as f32;
-            }
-            vector
-        });
-        vectors.concat()
+    /// Standard normal numbers to a latent vector.
+    fn vector(&self, normals: &[f32]) -> Vec<f32> {
+        let mut vector = normals.to_vec();
+        let spanned = self.dimensions.iter();
+        let spanned: Vec<f64> = spanned
+            .map(|&dimension| normals[dimension].into())
+            .collect();
+        let point = transport(&self.mixture, &spanned);
+        for (&dimension, z) in self.dimensions.iter().zip(point) {
+            vector[dimension] = z as f32;
+        }
+        vector
     }
+}
+
+/// Standard normal numbers to latent vectors of where they are drawn from: one prior for all, or one a label; `None` is
+/// the unit normal distribution.
+///
+/// # Shapes
+///
+/// - normals: (vectors, latent dimensions)
+/// - labels: (vectors)
+/// - output: (vectors, latent dimensions)
+pub fn latent(priors: &[Option<FittedPrior>], normals: &[f32], labels: &[u8]) -> Vec<f32> {
+    let latent_dim = normals.len() / labels.len().max(1);
+    let vectors = normals.chunks_exact(latent_dim.max(1)).zip(labels);
+    let vectors = map(vectors, |(normals, &label)| {
+        let prior = match priors {
+            [prior] => prior.as_ref(),
+            _ => priors.get(usize::from(label)).and_then(Option::as_ref),
+        };
+        prior.map_or_else(|| normals.to_vec(), |prior| prior.vector(normals))
+    });
+    vectors.concat()
+}
+
+/// Takes so many priors out of tensors, each with its number before their names; `None` for those that are not there.
+///
+/// # Errors
+///
+/// If there is part of one, its numbers are those of no mixture, or there are other tensors.
+pub fn take_all(
+    mut tensors: HashMap<String, Tensor>,
+    count: usize,
+    latent_dim: usize,
+) -> Result<Vec<Option<FittedPrior>>> {
+    let priors = (0..count).map(|number| {
+        let own = format!("{number}.");
+        let mut of_one = HashMap::new();
+        let names: Vec<String> = tensors
+            .keys()
+            .filter(|name| name.starts_with(&own))
+            .cloned()
+            .collect();
+        for name in names {
+            let tensor = tensors.remove(&name);
+            of_one.extend(tensor.map(|tensor| (name[own.len()..].to_string(), tensor)));
+        }
+        FittedPrior::take(&mut of_one, latent_dim)
+    });
+    let priors = priors.collect::<Result<Vec<_>>>()?;
+    match tensors.is_empty() {
+        true => Ok(priors),
+        false => Err(refused("there are tensors of something else".into())),
+    }
+}
+
+/// The tensors of several priors, as [`take_all`] takes them.
+pub fn all_tensors(priors: &[Option<FittedPrior>]) -> Result<Vec<(String, Tensor)>> {
+    let mut all = Vec::new();
+    for (number, prior) in priors.iter().enumerate() {
+        let tensors = prior
+            .as_ref()
+            .map_or(Ok(Vec::new()), FittedPrior::tensors)?;
+        all.extend(
+            tensors
+                .into_iter()
+                .map(|(name, tensor)| (format!("{number}.{name}"), tensor)),
+        );
+    }
+    Ok(all)
 }
 
 /// The mixture of components with these shares, means and Cholesky factors, one after the other.
@@ -232,7 +307,7 @@ mod tests {
 
     #[test]
     fn it_comes_back_from_its_tensors_to_the_bit() {
-        let prior = FittedPrior::fit(&means(5, |d| d != 2), 7, 1).expect("a fit");
+        let prior = FittedPrior::fit(&means(5, |d| d != 2), 7, 1, |_| ()).expect("a fit");
         let prior = prior.expect("a prior");
         assert_eq!(prior.dimensions, [0, 1, 3, 4]);
         let mut tensors: HashMap<_, _> = prior.tensors().expect("tensors").into_iter().collect();
@@ -243,21 +318,21 @@ mod tests {
 
     #[test]
     fn dimensions_of_no_use_stay_as_they_are() {
-        let prior = FittedPrior::fit(&means(40, |d| d % 20 == 3), 7, 1).expect("a fit");
+        let prior = FittedPrior::fit(&means(40, |d| d % 20 == 3), 7, 1, |_| ()).expect("a fit");
         let prior = prior.expect("a prior");
         assert_eq!(prior.dimensions, [3, 23]);
         let normals = normal(1, Purpose::Prior, 1, 80);
-        let latent = prior.latent(&normals);
+        let latent = latent(&[Some(prior)], &normals, &[0; 2]);
         for (place, (z, u)) in latent.iter().zip(&normals).enumerate() {
             assert_eq!(z == u, place % 20 != 3, "{place}");
         }
-        let none = FittedPrior::fit(&means(4, |_| false), 7, 1).expect("a fit");
+        let none = FittedPrior::fit(&means(4, |_| false), 7, 1, |_| ()).expect("a fit");
         assert_eq!(none, None);
     }
 
     #[test]
     fn what_is_no_prior_is_refused() {
-        let prior = FittedPrior::fit(&means(3, |_| true), 2, 1).expect("a fit");
+        let prior = FittedPrior::fit(&means(3, |_| true), 2, 1, |_| ()).expect("a fit");
         let tensors = || -> HashMap<_, _> {
             let tensors = prior.as_ref().expect("a prior").tensors();
             tensors.expect("tensors").into_iter().collect()

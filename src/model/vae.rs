@@ -2,7 +2,7 @@
 
 use super::architecture::Architecture;
 use super::condition::{self, Condition};
-use super::prior::FittedPrior;
+use super::prior::{self, FittedPrior};
 use super::weights::{refuse_strangers, take};
 use crate::config::{Config, Likelihood};
 use crate::data::{Dataset, Examples, ImageShape};
@@ -214,12 +214,15 @@ impl Vae {
         self.image_shape
     }
 
+    /// What it draws from, as [`prior::latent`] takes it.
+    pub fn own_prior(&self) -> &[Option<FittedPrior>] {
+        std::slice::from_ref(&self.prior)
+    }
+
     /// Standard normal numbers to latent vectors of what it draws from: (vectors, latent dimensions) both.
-    pub fn from_prior(&self, normals: Vec<f32>) -> Vec<f32> {
-        match &self.prior {
-            Some(prior) => prior.latent(&normals),
-            None => normals,
-        }
+    pub fn from_prior(&self, normals: &[f32]) -> Vec<f32> {
+        let labels = vec![0; normals.len() / self.latent_dim];
+        prior::latent(self.own_prior(), normals, &labels)
     }
 
     /// The labels that it is told, if it is conditional.

@@ -34,6 +34,11 @@ impl Posterior {
         })
     }
 
+    /// What [`Posterior::new`] is given.
+    pub fn parameters(&self) -> &Tensor {
+        &self.parameters
+    }
+
     /// Those of some of the images, from `first` on.
     pub fn narrow(&self, first: usize, images: usize) -> Result<Self> {
         Self::new(self.parameters.narrow(0, first, images)?)

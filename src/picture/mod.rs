@@ -1,7 +1,6 @@
-//! Pictures in and out: anyone's photographs, grids, arrays, plots. It knows shapes, and no model.
+//! Pictures in and out: anyone's photographs, grids, plots. It knows shapes, and no model.
 
 pub mod animation;
-pub mod array;
 pub mod grid;
 pub mod labelled;
 pub mod mask;

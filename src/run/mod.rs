@@ -3,11 +3,13 @@
 //! What each command does with a directory whose files are missing, empty or of another run is in
 //! `docs/run-directory.md`.
 
+mod cache;
 mod checkpoint;
 mod classifier;
 mod dir;
 mod lock;
 mod metrics;
+mod mixture;
 mod model;
 mod names;
 mod state;
@@ -17,6 +19,7 @@ pub use checkpoint::{Checkpoint, save, save_model_of};
 pub use classifier::classifier;
 pub use dir::RunDir;
 pub use metrics::{Metric, MetricsLog, Recorded, SplitName, parse_metrics};
+pub use mixture::posterior_mixtures;
 pub use model::{load_model, newest, trained_on};
 pub use names::RUNS;
 pub use state::State;

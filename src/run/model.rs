@@ -17,11 +17,7 @@ use std::path::{Path, PathBuf};
 ///
 /// If there is none, or it is damaged.
 pub fn load_model(path: &Path, device: &Device) -> Result<(Config, Vae)> {
-    let file = if path.is_dir() {
-        path.join(MODEL)
-    } else {
-        path.into()
-    };
+    let file = file_of(path);
     refuse_no_model(path, &file)?;
     let (tensors, config) = weights::read::<Config>(&file).map_err(|error| {
         // Weights can be cut in many ways; a whole checkpoint is only a wrong choice.
@@ -39,6 +35,14 @@ pub fn load_model(path: &Path, device: &Device) -> Result<(Config, Vae)> {
     config.validate().map_err(of_file)?;
     let vae = Vae::with_weights(&config, device, tensors).map_err(of_file)?;
     Ok((config, vae))
+}
+
+/// The weights file of a run directory; of another path it is that itself.
+pub(super) fn file_of(path: &Path) -> PathBuf {
+    match path.is_dir() {
+        true => path.join(MODEL),
+        false => path.into(),
+    }
 }
 
 /// Checks that `path` names weights: not nothing, nor another file of a run.

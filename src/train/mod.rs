@@ -12,4 +12,5 @@ pub use evaluation::evaluate;
 pub use event::{Event, Progress, Step};
 pub use losses::Losses;
 pub use objective::Objective;
+pub use prior::{POSTERIOR_RECIPE, fit_posterior};
 pub use trainer::Trainer;

@@ -7,7 +7,7 @@ use crate::rng::{Purpose, stream};
 use rand::Rng;
 
 /// Rounds of expectation and maximisation.
-const ROUNDS: usize = 20;
+pub const ROUNDS: usize = 20;
 /// Points whose sums one thread makes; the sums of blocks are added in order.
 const BLOCK: usize = 512;
 /// A component's part in a point is taken for none below a ten-thousandth: the logarithm of that.
@@ -17,18 +17,26 @@ const LEAST_VARIANCE: f64 = 1e-6;
 
 /// A mixture of `count` components for points, by expectation maximisation (Dempster et al., 1977) from centres that
 /// lie apart (Arthur and Vassilvitskii, 2007, "k-means++"). Covariances are drawn a little to round ones, which
-/// keeps those of a few points from being flat. The outcome does not depend on the number of threads.
+/// keeps those of a few points from being flat. The outcome does not depend on the number of threads. `on_round` is called
+/// after each of [`ROUNDS`] rounds, with its number.
 ///
 /// # Shapes
 ///
 /// - points: (points, dimensions), at least as many points as components
-pub fn fit(points: &[f32], dimensions: usize, count: usize, seed: u64) -> Mixture {
+pub fn fit(
+    points: &[f32],
+    dimensions: usize,
+    count: usize,
+    seed: u64,
+    mut on_round: impl FnMut(usize),
+) -> Mixture {
     let points: Vec<f64> = points.iter().map(|&value| value.into()).collect();
     let round = round_variance(&points, dimensions, count);
     let mut mixture = spread(&points, dimensions, count, round, seed);
-    for _ in 0..ROUNDS {
+    for number in 1..=ROUNDS {
         let sums = expectation(&mixture, &points);
         mixture = maximisation(mixture, &sums, round);
+        on_round(number);
     }
     mixture
 }
@@ -241,7 +249,7 @@ mod tests {
     #[test]
     fn clouds_are_found_again() {
         let truth = clouds();
-        let mut found = fit(&points(&truth, 6_000), 2, 3, 7);
+        let mut found = fit(&points(&truth, 6_000), 2, 3, 7, |_| ());
         found
             .components
             .sort_by(|a, b| a.mean[0].total_cmp(&b.mean[0]));
@@ -260,14 +268,15 @@ mod tests {
         let points = points(&clouds(), 3_000);
         let with = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-            pool.expect("a pool").install(|| fit(&points, 2, 5, 1))
+            pool.expect("a pool")
+                .install(|| fit(&points, 2, 5, 1, |_| ()))
         };
         assert_eq!(with(1), with(3));
     }
 
     #[test]
     fn points_that_are_all_the_same_have_a_fit() {
-        let mixture = fit(&[1.5; 40], 2, 4, 1);
+        let mixture = fit(&[1.5; 40], 2, 4, 1, |_| ());
         let drawn = transport(&mixture, &[1.0, -1.0]);
         assert!(drawn.iter().all(|z| (z - 1.5).abs() < 0.01), "{drawn:?}");
     }

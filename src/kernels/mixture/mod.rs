@@ -5,5 +5,5 @@ mod fit;
 mod transport;
 
 pub use density::{Component, Mixture, log_sum_exp};
-pub use fit::fit;
+pub use fit::{ROUNDS, fit};
 pub use transport::transport;

@@ -1,0 +1,148 @@
+//! `vae encode`: what the model makes of images, as numbers.
+
+use super::console::Console;
+use super::images::{SplitName, data_set, own_pictures};
+use super::paths::{deliver, kind, model_path, unconditional};
+use crate::config::Config;
+use crate::data::latents::{Encoded, Form, LATENT, LOG_VARIANCE, MEAN, write};
+use crate::data::{CLEAN, Examples, Source};
+use crate::model::Vae;
+use crate::model::sampling::encode_all;
+use crate::rng::{Purpose, normal};
+use crate::{Error, Result, run};
+use candle_core::{Device, Tensor};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Make latent vectors of images: each image's posterior, its means and log variances, in a file.
+#[derive(Debug, Args)]
+#[command(override_usage = "vae encode [OPTIONS] [[IMAGE]... OUT]")]
+pub struct Encode {
+    /// Your own pictures (PNG or JPEG, - is stdin), if any, else the images of a data set; and last where to: arrays (.npz),
+    /// an array of the means alone (.npy), a table (.csv), or a JSON object a line (.jsonl, and - for stdout) [default: encoded.npz]
+    #[arg(value_name = "IMAGE... OUT")]
+    paths: Vec<PathBuf>,
+
+    /// Where the images come from [default: what the model was trained on]
+    #[arg(long, value_name = "SOURCE")]
+    data: Option<Source>,
+
+    /// Which of the images
+    #[arg(long, value_enum, default_value_t = SplitName::Test)]
+    split: SplitName,
+
+    /// How many images, 1 to 10000000; no more than there are [default: all]
+    #[arg(long, value_name = "N",
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000_000))]
+    n: Option<usize>,
+
+    /// What your own pictures show, for a model that is told labels [default: it is not known]
+    #[arg(long, value_name = "LABEL")]
+    label: Option<u8>,
+
+    /// Write a sample of each posterior, rather than its mean and log variance
+    #[arg(long)]
+    sample: bool,
+
+    /// Decides the samples; the same seed draws the same ones
+    #[arg(long, default_value_t = 42, value_name = "N")]
+    seed: u64,
+
+    /// A run directory or a weights file [default: the newest run below runs/]
+    #[arg(long, value_name = "PATH")]
+    model: Option<PathBuf>,
+}
+
+fn form(out: &Path) -> Result<Form> {
+    match kind(out, "jsonl").as_str() {
+        "npz" => Ok(Form::Npz),
+        "npy" => Ok(Form::Npy),
+        "csv" => Ok(Form::Csv),
+        "jsonl" => Ok(Form::Jsonl),
+        _ => Err(Error::input(out.display(), "is of no kind that can be written")
+            .hint("end it in .npz (arrays), .npy (one array), .csv (a table) or .jsonl (a JSON object a line)")),
+    }
+}
+
+impl Encode {
+    pub fn run(mut self, console: &Console, device: &Device) -> Result<ExitCode> {
+        let out = self.paths.pop().unwrap_or_else(|| "encoded.npz".into());
+        let form = form(&out)?;
+        let model = model_path(self.model.as_deref())?;
+        let (config, vae) = run::load_model(&model, device)?;
+        if self.label.is_some() && vae.condition().is_none() {
+            return Err(unconditional("--label"));
+        }
+        let (examples, labels) = match self.paths.is_empty() {
+            true => self.of_data(&model, &config, &vae, console)?,
+            false => self.of_pictures(&config)?,
+        };
+        let encoded = self.encode(&vae, &examples, labels)?;
+        let file = write(&encoded, form)?;
+        let (images, bytes) = (encoded.len(), vae.image_shape().values());
+        console.say(format_args!(
+            "{images} images of {bytes} bytes, {} in all, are latent vectors of {} numbers in {} bytes",
+            images * bytes,
+            encoded.latent_dim,
+            file.len()
+        ));
+        deliver(console, &out, &file)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn encode(&self, vae: &Vae, examples: &Examples, labels: Option<Vec<u8>>) -> Result<Encoded> {
+        let posterior = encode_all(vae, examples)?;
+        let flat = |tensor: Tensor| tensor.flatten_all()?.to_vec1::<f32>();
+        let latent_dim = vae.latent_dim();
+        let parts = match self.sample {
+            true => {
+                let images = 0..examples.images.dim(0)?;
+                let normals = images.clone().flat_map(|image| {
+                    normal(self.seed, Purpose::Encoding, image as u64, latent_dim)
+                });
+                let shape = (images.len(), latent_dim);
+                let epsilon =
+                    Tensor::from_vec(normals.collect(), shape, posterior.mean()?.device())?;
+                vec![(LATENT, flat(posterior.sample(&epsilon, vae.backend())?)?)]
+            }
+            false => vec![
+                (MEAN, flat(posterior.mean()?)?),
+                (LOG_VARIANCE, flat(posterior.log_variance()?)?),
+            ],
+        };
+        Ok(Encoded {
+            latent_dim,
+            parts,
+            labels,
+        })
+    }
+
+    /// Images of a data set and their labels, as `reconstruct` sees them.
+    fn of_data(
+        &self,
+        model: &Path,
+        config: &Config,
+        vae: &Vae,
+        console: &Console,
+    ) -> Result<(Examples, Option<Vec<u8>>)> {
+        let dataset = data_set(self.data.as_ref(), model, vae, console)?;
+        let mut split = self.split.of(dataset);
+        split.truncate(self.n.unwrap_or(split.len()));
+        let split = config.binarize.split(split, config.seed);
+        let examples = Examples::of(&split, 0, split.len(), config.corruption())?;
+        Ok((examples, Some(split.labels)))
+    }
+
+    /// One's own pictures, and what they show, if that is said.
+    fn of_pictures(&self, config: &Config) -> Result<(Examples, Option<Vec<u8>>)> {
+        if self.data.is_some() || self.n.is_some() {
+            let why = "is for a data set; there are pictures to encode";
+            let flag = if self.data.is_some() { "--data" } else { "--n" };
+            return Err(Error::input(flag, why));
+        }
+        let pictures = own_pictures(&self.paths, self.label, config)?;
+        let examples = Examples::of(&pictures, 0, pictures.len(), CLEAN)?;
+        Ok((examples, self.label.map(|_| pictures.labels)))
+    }
+}

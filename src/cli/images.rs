@@ -1,0 +1,75 @@
+//! Which images a command looks at.
+
+use super::console::Console;
+use crate::config::Config;
+use crate::data::{self, Dataset, Source, Split};
+use crate::model::Vae;
+use crate::picture::photo;
+use crate::{Error, Result, run};
+use clap::ValueEnum;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Half of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SplitName {
+    /// What the model has not seen.
+    Test,
+    /// What it was trained on.
+    Train,
+}
+
+impl SplitName {
+    /// That half.
+    pub fn of(self, dataset: Dataset) -> Split {
+        match self {
+            Self::Test => dataset.test,
+            Self::Train => dataset.train,
+        }
+    }
+}
+
+/// The data set that was asked for, else that which the model was trained on.
+///
+/// # Errors
+///
+/// If it cannot be loaded, or has images or labels that the model does not know.
+pub(super) fn data_set(
+    source: Option<&Source>,
+    model: &Path,
+    vae: &Vae,
+    console: &Console,
+) -> Result<Dataset> {
+    let source = match source {
+        Some(source) => source.clone(),
+        None => run::trained_on(model)?,
+    };
+    let (dataset, _) = data::load(&source, &mut |notice| console.notice(notice))?;
+    vae.refuse_other_images(&dataset)?;
+    Ok(dataset)
+}
+
+/// One's own pictures, which all show `label`, as a model of a configuration sees them.
+///
+/// # Errors
+///
+/// If one is no picture; or if the model wants to know what they show, and is not told.
+pub(super) fn own_pictures(paths: &[PathBuf], label: Option<u8>, config: &Config) -> Result<Split> {
+    let shape = config.image_shape();
+    if label.is_none() && config.conditional {
+        let why = "was told each image's label; it is not told what these show";
+        return Err(Error::input("the model", why).hint("say it: --label N"));
+    }
+    let mut pixels = Vec::new();
+    for path in paths {
+        let values = photo::read_picture(path, shape)?;
+        pixels.extend(values.iter().map(|value| (value * 255.0).round() as u8));
+    }
+    let pictures = Split {
+        pixels,
+        labels: vec![label.unwrap_or_default(); paths.len()],
+        shape,
+    };
+    Ok(config.binarize.split(pictures, config.seed))
+}
