@@ -14,16 +14,24 @@ pub fn is_stream(path: &Path) -> bool {
     path == Path::new("-")
 }
 
+/// What a file that is read is called in messages.
+pub fn name(path: &Path) -> String {
+    match is_stream(path) {
+        true => "stdin".into(),
+        false => path.display().to_string(),
+    }
+}
+
 /// The content of a file of at most `limit` bytes; of stdin, if that is what `path` is.
 ///
 /// # Errors
 ///
 /// If it cannot be read, or is larger.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let unreadable = |error| Error::input(path.display(), format!("cannot be read: {error}"));
+    let unreadable = |error| Error::input(name(path), format!("cannot be read: {error}"));
     let too_large = || {
         let limit = limit / 1024;
-        Error::input(path.display(), format!("is larger than {limit} KiB"))
+        Error::input(name(path), format!("is larger than {limit} KiB"))
     };
     let mut content = Vec::new();
     let mut source: Box<dyn Read> = match is_stream(path) {
@@ -64,7 +72,16 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String> {
 ///
 /// If the folder cannot be written, or the disk is full; the old content is then untouched.
 pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
-    write(path, content, false)
+    write(path, &[content], false)
+}
+
+/// The same of a content in parts, one after the other.
+///
+/// # Errors
+///
+/// The same.
+pub fn write_parts(path: &Path, parts: &[&[u8]]) -> Result<()> {
+    write(path, parts, false)
 }
 
 /// The same, whatever happens to the machine: the content is flushed to disk before it has its name, and the name
@@ -74,10 +91,10 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
 ///
 /// The same.
 pub fn write_durably(path: &Path, content: &[u8]) -> Result<()> {
-    write(path, content, true)
+    write(path, &[content], true)
 }
 
-fn write(path: &Path, content: &[u8], flush: bool) -> Result<()> {
+fn write(path: &Path, parts: &[&[u8]], flush: bool) -> Result<()> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -89,7 +106,9 @@ fn write(path: &Path, content: &[u8], flush: bool) -> Result<()> {
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let mut file = builder.tempfile_in(folder)?;
-        file.write_all(content)?;
+        for part in parts {
+            file.write_all(part)?;
+        }
         if flush {
             file.as_file().sync_all()?;
         }

@@ -87,7 +87,6 @@ fn numbers_out_of_range() {
         ("--steps 0", "steps: must be"),
         ("--steps 1000000001", "steps: must be"),
         ("--batch-size 0", "batch_size: must be"),
-        ("--batch-size 201", "200 training images"),
         ("--latent-dim 0", "latent_dim: must be"),
         ("--latent-dim 1000000000", "latent_dim: must be"),
         ("--learning-rate NaN", "learning_rate: must be above 0"),

@@ -201,12 +201,23 @@ fn what_cannot_be_encoded_or_decoded_is_said() {
     place.write("wide.csv", "1,2,3,4\n");
     place.write("bad.csv", "mean0,mean1,mean2\n1,2,3\n1,oops,3\n");
     place.write("empty.npy", "");
+    place.write("huge.csv", "1,2,3\n3e38,3e38,-3e38\n");
+    place.write("spaces.csv", "mean0 mean1 mean2\n1 2 3\n");
     for (line, why) in [
         (
             "encode codes.png",
-            "codes.png: is of no kind that can be written",
+            "codes.png: is a picture, not where latent vectors could go",
         ),
-        ("encode own/000000.png", "is of no kind that can be written"),
+        (
+            "encode own/000000.png",
+            "is a picture, not where latent vectors could go",
+        ),
+        ("encode codes.bmp.zip", "is of no kind that can be written"),
+        ("encode a.csv --seed 3", "--sample"),
+        (
+            "encode own/000000.png a.csv --split test",
+            "--split: is for a data set",
+        ),
         ("encode nothing.png a.csv", "nothing.png: cannot be read"),
         ("encode tiny.json a.csv", "is not a usable picture"),
         (
@@ -218,6 +229,8 @@ fn what_cannot_be_encoded_or_decoded_is_said() {
             "--data: is for a data set",
         ),
         ("encode a.csv --label 3", "the model was not told labels"),
+        ("decode huge.csv", "vector 1 (from 0 on) is too far out"),
+        ("decode spaces.csv", "set apart by commas"),
         (
             "decode wide.csv",
             "its vectors have 4 numbers; the model's have 3",
@@ -236,7 +249,7 @@ fn what_cannot_be_encoded_or_decoded_is_said() {
             "decode bad.csv out.bmp",
             "is of no kind that can be written",
         ),
-        ("decode wide.csv --label 3", "its vectors have 4 numbers"),
+        ("decode wide.csv --label 3", "the model was not told labels"),
     ] {
         place.refused(&format!("{line} --model run"), 2, why);
     }

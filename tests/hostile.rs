@@ -10,6 +10,7 @@ use candle_core::Device;
 use common::{Place, sealed_again};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use image::ImageFormat;
 use peak_alloc::PeakAlloc;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -19,8 +20,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use vae::config::Config;
 use vae::data::idx::{read_folder, write_folder};
-use vae::data::latents::{self, Encoded, Form, LOG_VARIANCE, MEAN};
-use vae::data::{Dataset, ImageShape, Split};
+use vae::data::latents::{self, Encoded, Form, LOG_VARIANCE, MEAN, Wanted};
+use vae::data::{Dataset, Fit, ImageShape, Reading, Split, arrays, npy, npz, pictures};
 use vae::model::architecture::Architecture;
 use vae::picture::photo::read_picture;
 use vae::run::{Checkpoint, load_model, parse_metrics};
@@ -127,8 +128,9 @@ fn attack(
         let allowed = factor * file.len() + slack;
         assert!(
             allocated <= allowed,
-            "case {case}: {allocated} bytes for {} bytes",
-            file.len()
+            "case {case}: {allocated} bytes for {} bytes, which begin {:?}",
+            file.len(),
+            String::from_utf8_lossy(&file[..file.len().min(64)])
         );
         assert!(
             begun.elapsed() < Duration::from_secs(10),
@@ -317,6 +319,10 @@ fn latent_vectors() {
         ],
         labels: Some((0..20).collect()),
     };
+    let wanted = Wanted {
+        most: 100_000,
+        labels: true,
+    };
     let forms = [Form::Npz, Form::Npy, Form::Csv, Form::Jsonl];
     let mut valid: Vec<Vec<u8>> = forms
         .map(|form| latents::write(&encoded, form).unwrap())
@@ -329,6 +335,66 @@ fn latent_vectors() {
     let valid: Vec<&[u8]> = valid.iter().map(Vec::as_slice).collect();
     // An archive can be packed a thousand times, and its bytes are held as numbers of four.
     attack(&valid, 6 * 1100, SLACK, |file, _| {
-        drop(latents::read(file, "file"))
+        drop(latents::read(file, wanted, "file"))
+    });
+}
+
+#[test]
+fn arrays_of_images() {
+    let (_alone, folder) = (alone(), tempfile::tempdir().unwrap());
+    let pixels: Vec<u8> = (0..4 * 6 * 5).map(|i| (i * 7) as u8).collect();
+    let images = npy::bytes(&pixels, &[4, 6, 5]);
+    let labels = npy::bytes(&[0, 1, 2, 3], &[4]);
+    let fractions: Vec<f32> = pixels
+        .iter()
+        .map(|&pixel| f32::from(pixel) / 255.0)
+        .collect();
+    let arrays = [
+        ("x_train", images.clone()),
+        ("y_train", labels.clone()),
+        ("x_test", images.clone()),
+    ];
+    let valid = [
+        npz::write(arrays.into_iter()).unwrap(),
+        npy::floats(&fractions, &[4, 3, 2, 5]),
+        images,
+    ];
+    let path = folder.path().join("arrays.npz");
+    let valid = valid.each_ref().map(|file| &file[..]);
+    // Bytes are held as numbers of four, and may be packed a thousand times.
+    attack(&valid, 8 * 1100, SLACK, |file, _| {
+        std::fs::write(&path, file).unwrap();
+        drop(arrays::read(&path, &Reading::default()));
+    });
+}
+
+#[test]
+fn pictures_of_other_formats() {
+    let _alone = alone();
+    let picture =
+        image::RgbImage::from_fn(30, 20, |x, y| image::Rgb([x as u8, y as u8, (x * y) as u8]));
+    let formats = [
+        ImageFormat::WebP,
+        ImageFormat::Bmp,
+        ImageFormat::Tiff,
+        ImageFormat::Gif,
+    ];
+    let valid = formats.map(|format| {
+        let mut file = std::io::Cursor::new(Vec::new());
+        image::DynamicImage::from(picture.clone())
+            .write_to(&mut file, format)
+            .unwrap();
+        file.into_inner()
+    });
+    let shape = ImageShape {
+        height: 8,
+        width: 8,
+        channels: 3,
+    };
+    let valid = valid.each_ref().map(|file| &file[..]);
+    attack(&valid, 8 * 2048, 8 << 20, |file, _| {
+        if let Ok(picture) = pictures::decode(file) {
+            drop(pictures::fit(picture, shape, Fit::Pad));
+        }
     });
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tempfile::TempDir;
-use vae::data::{Dataset, ImageShape, Source, Split, idx, mnist};
+use vae::data::{Dataset, ImageShape, Reading, Source, Split, idx, mnist};
 use vae::{Error, ErrorKind};
 
 const TRAIN_IMAGES: &str = idx::FILES[0];
@@ -187,11 +187,27 @@ fn a_wrong_magic_number_is_refused() {
 }
 
 #[test]
-fn images_of_another_size_are_refused() {
-    for (rows, columns) in [(32, 32), (28, 27), (0, 0), (u32::MAX, u32::MAX)] {
+fn images_of_another_size_are_read_if_all_have_it() {
+    for (rows, columns) in [(0, 0), (28, 0), (1025, 28), (u32::MAX, u32::MAX)] {
         let why = error_with(TRAIN_IMAGES, &header(&[0x0803, 3, rows, columns]));
         assert!(why.contains(&format!("{rows} x {columns}")), "{why}");
     }
+    let folder = folder();
+    let of = |file: &str, count: u32| {
+        let mut content = header(&[0x0803, count, 5, 7]);
+        content.extend((0..count * 35).map(|i| i as u8));
+        fs::write(folder.path().join(file), content).unwrap();
+    };
+    of(TRAIN_IMAGES, 3);
+    let why = error(folder.path()).to_string();
+    assert!(
+        why.contains("its training images are 5x7, its test images 28x28"),
+        "{why}"
+    );
+    of(idx::FILES[2], 2);
+    let read = idx::read_folder(folder.path()).unwrap();
+    assert_eq!((read.shape().height, read.shape().width), (5, 7));
+    assert_eq!(read.train.image(1)[0], 35);
 }
 
 #[test]
@@ -238,16 +254,20 @@ fn labels_must_be_as_many_as_images() {
 }
 
 #[test]
-fn a_missing_file_is_named_with_its_folder() {
-    for file in idx::FILES {
-        let folder = folder();
+fn training_images_are_all_that_is_needed() {
+    let folder = folder();
+    let without = |file: &str| {
         fs::remove_file(folder.path().join(file)).unwrap();
-        let error = error(folder.path());
-        assert_eq!(error.what, folder.path().display().to_string());
-        assert!(error.why.contains(file), "{error}");
-        let hint = error.hint.expect("a hint");
-        assert!(idx::FILES.iter().all(|file| hint.contains(file)), "{hint}");
-    }
+        idx::read_folder(folder.path())
+    };
+    assert_eq!(without(idx::FILES[3]).unwrap().test.labels, [0; 2]);
+    assert!(without(idx::FILES[2]).unwrap().test.is_empty());
+    assert_eq!(without(TRAIN_LABELS).unwrap().train.labels, [0; 3]);
+    let error = without(TRAIN_IMAGES).unwrap_err();
+    assert_eq!(error.what, folder.path().display().to_string());
+    assert!(error.why.contains(TRAIN_IMAGES), "{error}");
+    let hint = error.hint.expect("a hint");
+    assert!(idx::FILES.iter().all(|file| hint.contains(file)), "{hint}");
 }
 
 #[test]
@@ -298,8 +318,10 @@ fn sources_are_written_as_they_are_read() {
 fn a_folder_of_other_data_is_not_called_mnist() {
     let folder = folder();
     let source = Source::Folder(folder.path().into());
-    let (read, used) = vae::data::load(&source, &mut |notice| panic!("{notice:?}")).unwrap();
-    assert_eq!(used, source);
+    let reading = Reading::default();
+    let loaded = vae::data::load(&source, &reading, &mut |notice| panic!("{notice:?}")).unwrap();
+    assert_eq!(loaded.source, source);
+    let read = loaded.dataset;
     assert!(read.name.starts_with("IDX files in "), "{}", read.name);
 }
 
@@ -309,7 +331,9 @@ fn the_real_mnist_is_recognised() {
         return;
     };
     let source = Source::Folder(folder);
-    let (read, _) = vae::data::load(&source, &mut |notice| panic!("{notice:?}")).unwrap();
+    let reading = Reading::default();
+    let loaded = vae::data::load(&source, &reading, &mut |notice| panic!("{notice:?}")).unwrap();
+    let read = loaded.dataset;
     assert_eq!(read.name, mnist::NAME);
     assert_eq!((read.train.len(), read.test.len()), (60_000, 10_000));
     assert_eq!(read.train.labels[..10], [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]);

@@ -29,12 +29,12 @@ fn a_mixture_is_fitted_once_and_kept() {
     let [file] = &kept(&place)[..] else {
         panic!("{:?}", kept(&place));
     };
-    let content = place.read(&file);
+    let content = place.read(file);
     assert_eq!(from_posterior("", "again.npy").1, fitted);
-    assert!(place.read(&file) == content);
+    assert!(place.read(file) == content);
 
     // One that is damaged is fitted again, on any number of threads to the same bytes.
-    place.write(&file, &content[..content.len() / 2]);
+    place.write(file, &content[..content.len() / 2]);
     let (outcome, refitted) = from_posterior("--threads 3", "again.npy");
     assert!(
         outcome.stderr.contains("the cached mixture is damaged"),
@@ -42,7 +42,7 @@ fn a_mixture_is_fitted_once_and_kept() {
         outcome.stderr
     );
     assert_eq!(refitted, fitted);
-    assert!(place.read(&file) == content);
+    assert!(place.read(file) == content);
 
     // Of other data, or another model, it is another.
     place.ok("sample --n 1 --model run --from posterior --data synthetic one.npy");

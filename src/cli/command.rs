@@ -25,7 +25,13 @@ First steps:
 
 /// Train variational autoencoders, and let them draw.
 #[derive(Debug, Parser)]
-#[command(name = "vae", version, after_help = HELP, arg_required_else_help = true)]
+#[command(
+    name = "vae",
+    version,
+    after_help = HELP,
+    arg_required_else_help = true,
+    args_override_self = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -5,6 +5,7 @@ use crate::data::Notice;
 use crate::train::Losses;
 use crate::{Error, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::cell::RefCell;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -18,6 +19,8 @@ const DRAWS: u8 = 10;
 pub struct Console {
     quiet: bool,
     terminal: bool,
+    /// The bar over what is being loaded.
+    loading: RefCell<Option<ProgressBar>>,
 }
 
 impl Console {
@@ -25,6 +28,7 @@ impl Console {
         Self {
             quiet,
             terminal: std::io::stderr().is_terminal(),
+            loading: RefCell::new(None),
         }
     }
 
@@ -40,7 +44,26 @@ impl Console {
     pub fn notice(&self, notice: Notice) {
         match notice {
             Notice::Note(text) => self.say(text),
-            Notice::Warning(text) => self.say(format_args!("warning: {text}")),
+            Notice::Warning(text) => {
+                let text = format!("warning: {text}");
+                match &*self.loading.borrow() {
+                    Some(bar) => self.say_above(bar, text),
+                    None => self.say(text),
+                }
+            }
+            Notice::Progress { what, done, all } => self.progress(what, done, all),
+        }
+    }
+
+    /// How far the loading of data is.
+    fn progress(&self, what: &'static str, done: u64, all: u64) {
+        let mut loading = self.loading.borrow_mut();
+        let bar = loading.get_or_insert_with(|| self.bar("file", all, 0));
+        bar.set_message(what);
+        bar.set_position(done);
+        if done == all {
+            bar.finish_and_clear();
+            *loading = None;
         }
     }
 

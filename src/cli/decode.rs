@@ -3,7 +3,7 @@
 use super::console::Console;
 use super::paths::{model_path, unconditional};
 use super::pictures::Form;
-use crate::data::latents::{self, Latents};
+use crate::data::latents::{self, Latents, Wanted};
 use crate::model::Vae;
 use crate::model::sampling::decode_all;
 use crate::{Error, Result, files, run};
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The largest file of latent vectors, and the most of them.
-const LARGEST_FILE: u64 = 1 << 30;
+const LARGEST_FILE: u64 = 512 << 20;
 const MOST: usize = 100_000;
 
 /// Make pictures of latent vectors.
@@ -48,46 +48,61 @@ impl Decode {
         let form = Form::of(&self.out)?;
         let model = model_path(self.model.as_deref())?;
         let (_, vae) = run::load_model(&model, device)?;
+        if self.label.is_some() && vae.condition().is_none() {
+            return Err(unconditional("--label"));
+        }
+        let name = files::name(&self.latent);
         let content = files::read(&self.latent, LARGEST_FILE)?;
-        let latents = latents::read(&content, self.latent.display())?;
+        let wanted = Wanted {
+            most: MOST,
+            labels: vae.condition().is_some() && self.label.is_none(),
+        };
+        let latents = latents::read(&content, wanted, &name)?;
         let count = latents.values.len() / latents.latent_dim;
-        self.check(&latents, count, &vae)?;
-        let labels = self.labels(&latents, count, &vae)?;
+        let (found, expected) = (latents.latent_dim, vae.latent_dim());
+        if found != expected {
+            let why = format!("its vectors have {found} numbers; the model's have {expected}");
+            return Err(Error::input(name, why));
+        }
+        let labels = self.labels(&name, &latents, count, &vae)?;
         let pictures = decode_all(&vae, &latents.values, &labels)?;
+        if let Some(place) = pictures.iter().position(|value| !value.is_finite()) {
+            let vector = place / vae.image_shape().values();
+            let why = format!("vector {vector} (from 0 on) is too far out to be decoded");
+            return Err(Error::input(name, why));
+        }
         let (shape, bytes) = (vae.image_shape(), content.len());
+        form.write(console, &self.out, &pictures, shape, self.columns)?;
         console.say(format_args!(
             "{count} latent vectors of {} numbers in {bytes} bytes are images of {} bytes, {} in all",
             latents.latent_dim,
             shape.values(),
             count * shape.values()
         ));
-        form.write(console, &self.out, &pictures, shape, self.columns)?;
         Ok(ExitCode::SUCCESS)
     }
 
-    fn check(&self, latents: &Latents, count: usize, vae: &Vae) -> Result<()> {
-        let (found, expected) = (latents.latent_dim, vae.latent_dim());
-        if found != expected {
-            let why = format!("its vectors have {found} numbers; the model's have {expected}");
-            return Err(Error::input(self.latent.display(), why));
-        }
-        if count > MOST {
-            let why = format!("it holds {count} vectors; {MOST} are decoded at a time");
-            return Err(Error::input(self.latent.display(), why).hint("take it apart"));
-        }
-        Ok(())
-    }
-
     /// What each picture is to show, for a model that is told; others do not look at it.
-    fn labels(&self, latents: &Latents, count: usize, vae: &Vae) -> Result<Vec<u8>> {
-        match (vae.condition(), self.label, &latents.labels) {
-            (None, Some(_), _) => Err(unconditional("--label")),
-            (_, Some(label), _) => Ok(vec![label; count]),
-            (_, None, Some(labels)) => Ok(labels.clone()),
-            (None, None, None) => Ok(vec![0; count]),
-            (Some(_), None, None) => {
+    fn labels(&self, name: &str, latents: &Latents, count: usize, vae: &Vae) -> Result<Vec<u8>> {
+        let Some(condition) = vae.condition() else {
+            return Ok(vec![0; count]);
+        };
+        let labels = match (self.label, &latents.labels) {
+            (Some(label), _) => vec![label; count],
+            (None, Some(labels)) => labels.clone(),
+            (None, None) => {
                 let why = "does not say what to draw, and the model wants to be told";
-                Err(Error::input(self.latent.display(), why).hint("say it: --label N"))
+                return Err(Error::input(name, why).hint("say it: --label N"));
+            }
+        };
+        let known = |label: &u8| usize::from(*label) < condition.classes;
+        match labels.iter().position(|label| !known(label)) {
+            None => Ok(labels),
+            Some(_) if self.label.is_some() => Err(condition.unknown(labels[0])),
+            Some(vector) => {
+                let error = condition.unknown(labels[vector]);
+                let why = format!("vector {vector} (from 0 on): {} {}", error.what, error.why);
+                Err(Error::input(name, why))
             }
         }
     }

@@ -5,6 +5,7 @@ use super::images::{SplitName, data_set, own_pictures};
 use super::paths::{deliver, kind, model_path, unconditional};
 use crate::config::Config;
 use crate::data::latents::{Encoded, Form, LATENT, LOG_VARIANCE, MEAN, write};
+use crate::data::pictures::is_picture;
 use crate::data::{CLEAN, Examples, Source};
 use crate::model::Vae;
 use crate::model::sampling::encode_all;
@@ -28,9 +29,9 @@ pub struct Encode {
     #[arg(long, value_name = "SOURCE")]
     data: Option<Source>,
 
-    /// Which of the images
-    #[arg(long, value_enum, default_value_t = SplitName::Test)]
-    split: SplitName,
+    /// Which of the images [default: test]
+    #[arg(long, value_enum)]
+    split: Option<SplitName>,
 
     /// How many images, 1 to 10000000; no more than there are [default: all]
     #[arg(long, value_name = "N",
@@ -45,14 +46,17 @@ pub struct Encode {
     #[arg(long)]
     sample: bool,
 
-    /// Decides the samples; the same seed draws the same ones
-    #[arg(long, default_value_t = 42, value_name = "N")]
-    seed: u64,
+    /// Decides the samples; the same seed draws the same ones [default: 42]
+    #[arg(long, value_name = "N", requires = "sample")]
+    seed: Option<u64>,
 
     /// A run directory or a weights file [default: the newest run below runs/]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
 }
+
+/// Decides samples where nothing else does.
+const SEED: u64 = 42;
 
 fn form(out: &Path) -> Result<Form> {
     match kind(out, "jsonl").as_str() {
@@ -60,6 +64,10 @@ fn form(out: &Path) -> Result<Form> {
         "npy" => Ok(Form::Npy),
         "csv" => Ok(Form::Csv),
         "jsonl" => Ok(Form::Jsonl),
+        _ if is_picture(out) => {
+            let hint = format!("the last name is where to: vae encode {} encoded.npz", out.display());
+            Err(Error::input(out.display(), "is a picture, not where latent vectors could go").hint(hint))
+        }
         _ => Err(Error::input(out.display(), "is of no kind that can be written")
             .hint("end it in .npz (arrays), .npy (one array), .csv (a table) or .jsonl (a JSON object a line)")),
     }
@@ -80,6 +88,7 @@ impl Encode {
         };
         let encoded = self.encode(&vae, &examples, labels)?;
         let file = write(&encoded, form)?;
+        deliver(console, &out, &file)?;
         let (images, bytes) = (encoded.len(), vae.image_shape().values());
         console.say(format_args!(
             "{images} images of {bytes} bytes, {} in all, are latent vectors of {} numbers in {} bytes",
@@ -87,7 +96,6 @@ impl Encode {
             encoded.latent_dim,
             file.len()
         ));
-        deliver(console, &out, &file)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -97,13 +105,14 @@ impl Encode {
         let latent_dim = vae.latent_dim();
         let parts = match self.sample {
             true => {
+                let seed = self.seed.unwrap_or(SEED);
                 let images = 0..examples.images.dim(0)?;
-                let normals = images.clone().flat_map(|image| {
-                    normal(self.seed, Purpose::Encoding, image as u64, latent_dim)
-                });
+                let normals = images
+                    .clone()
+                    .flat_map(|image| normal(seed, Purpose::Encoding, image as u64, latent_dim));
                 let shape = (images.len(), latent_dim);
-                let epsilon =
-                    Tensor::from_vec(normals.collect(), shape, posterior.mean()?.device())?;
+                let device = posterior.parameters().device();
+                let epsilon = Tensor::from_vec(normals.collect(), shape, device)?;
                 vec![(LATENT, flat(posterior.sample(&epsilon, vae.backend())?)?)]
             }
             false => vec![
@@ -126,8 +135,12 @@ impl Encode {
         vae: &Vae,
         console: &Console,
     ) -> Result<(Examples, Option<Vec<u8>>)> {
-        let dataset = data_set(self.data.as_ref(), model, vae, console)?;
-        let mut split = self.split.of(dataset);
+        if self.label.is_some() {
+            let why = "is for your own pictures; a data set has labels of its own";
+            return Err(Error::input("--label", why));
+        }
+        let dataset = data_set(self.data.as_ref(), model, (config, vae), console)?;
+        let mut split = self.split.unwrap_or(SplitName::Test).of(dataset);
         split.truncate(self.n.unwrap_or(split.len()));
         let split = config.binarize.split(split, config.seed);
         let examples = Examples::of(&split, 0, split.len(), config.corruption())?;
@@ -136,9 +149,13 @@ impl Encode {
 
     /// One's own pictures, and what they show, if that is said.
     fn of_pictures(&self, config: &Config) -> Result<(Examples, Option<Vec<u8>>)> {
-        if self.data.is_some() || self.n.is_some() {
+        let of_data = [
+            ("--data", self.data.is_some()),
+            ("--split", self.split.is_some()),
+            ("--n", self.n.is_some()),
+        ];
+        if let Some((flag, _)) = of_data.iter().find(|(_, is_given)| *is_given) {
             let why = "is for a data set; there are pictures to encode";
-            let flag = if self.data.is_some() { "--data" } else { "--n" };
             return Err(Error::input(flag, why));
         }
         let pictures = own_pictures(&self.paths, self.label, config)?;

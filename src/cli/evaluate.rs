@@ -86,7 +86,7 @@ impl Evaluate {
     pub fn run(self, console: &Console, device: &Device) -> Result<ExitCode> {
         let model = model_path(self.model.as_deref())?;
         let (config, vae) = run::load_model(&model, device)?;
-        let dataset = data_set(self.data.as_ref(), &model, &vae, console)?;
+        let dataset = data_set(self.data.as_ref(), &model, (&config, &vae), console)?;
         let split = match self.split {
             SplitName::Test => &dataset.test,
             SplitName::Train => &dataset.train,

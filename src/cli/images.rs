@@ -2,7 +2,7 @@
 
 use super::console::Console;
 use crate::config::Config;
-use crate::data::{self, Dataset, Source, Split};
+use crate::data::{self, Dataset, Reading, Source, Split};
 use crate::model::Vae;
 use crate::picture::photo;
 use crate::{Error, Result, run};
@@ -38,16 +38,24 @@ impl SplitName {
 pub(super) fn data_set(
     source: Option<&Source>,
     model: &Path,
-    vae: &Vae,
+    (config, vae): (&Config, &Vae),
     console: &Console,
 ) -> Result<Dataset> {
     let source = match source {
         Some(source) => source.clone(),
         None => run::trained_on(model)?,
     };
-    let (dataset, _) = data::load(&source, &mut |notice| console.notice(notice))?;
-    vae.refuse_other_images(&dataset)?;
-    Ok(dataset)
+    let shape = vae.image_shape();
+    let reading = Reading {
+        size: Some([shape.height, shape.width]),
+        channels: Some(shape.channels),
+        // What could not be read was told when the model was trained.
+        bad_images: Some(usize::MAX),
+        ..config.reading()
+    };
+    let loaded = data::load(&source, &reading, &mut |notice| console.notice(notice))?;
+    vae.refuse_other_images(&loaded.dataset)?;
+    Ok(loaded.dataset)
 }
 
 /// One's own pictures, which all show `label`, as a model of a configuration sees them.
@@ -63,8 +71,13 @@ pub(super) fn own_pictures(paths: &[PathBuf], label: Option<u8>, config: &Config
     }
     let mut pixels = Vec::new();
     for path in paths {
-        let values = photo::read_picture(path, shape)?;
-        pixels.extend(values.iter().map(|value| (value * 255.0).round() as u8));
+        match config.fit {
+            Some(fit) => pixels.extend(photo::read_fitted(path, shape, fit)?),
+            None => {
+                let values = photo::read_picture(path, shape)?;
+                pixels.extend(values.iter().map(|value| (value * 255.0).round() as u8));
+            }
+        }
     }
     let pictures = Split {
         pixels,

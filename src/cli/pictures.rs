@@ -12,7 +12,7 @@ use std::path::Path;
 pub(super) enum Form {
     /// All in one PNG; also on stdout.
     Grid,
-    /// A NumPy array: float32, shape (pictures, rows, columns), values 0 to 1.
+    /// A NumPy array: float32, shape (pictures, rows, columns), of colours (pictures, rows, columns, 3), values 0 to 1.
     Array,
     /// A PNG each.
     Directory,
@@ -49,8 +49,9 @@ impl Form {
         match self {
             Self::Grid => deliver(console, out, &grid::png(pictures, shape, columns)?),
             Self::Array => {
-                let array = npy::floats(pictures, &[count, shape.height, shape.width]);
-                deliver(console, out, &array)
+                let mut sizes = vec![count, shape.height, shape.width];
+                sizes.extend(Some(shape.channels).filter(|&channels| channels > 1));
+                deliver(console, out, &npy::floats(pictures, &sizes))
             }
             Self::Directory => {
                 write_directory(out, pictures, shape)?;

@@ -99,7 +99,8 @@ impl Space<'_> {
             Some(test) => test,
             None => {
                 let source = self.source.as_ref();
-                let dataset = data_set(source, &self.model, &self.vae, self.console)?;
+                let dataset =
+                    data_set(source, &self.model, (&self.config, &self.vae), self.console)?;
                 self.config.binarize.split(dataset.test, self.config.seed)
             }
         };

@@ -198,7 +198,7 @@ impl Reconstruct {
         vae: &Vae,
         console: &Console,
     ) -> Result<(Vec<String>, Split)> {
-        let dataset = data_set(self.data.as_ref(), model, vae, console)?;
+        let dataset = data_set(self.data.as_ref(), model, (config, vae), console)?;
         let mut test = config.binarize.split(dataset.test, config.seed);
         test.truncate(self.n);
         let labels = test.labels.iter().enumerate();

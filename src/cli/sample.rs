@@ -91,7 +91,7 @@ impl Sample {
                 return Err(Error::input("--data", "is for --from posterior"));
             }
             (Origin::Posterior, source) => {
-                let dataset = data_set(source.as_ref(), &model, &vae, console)?;
+                let dataset = data_set(source.as_ref(), &model, (&config, &vae), console)?;
                 fit_mixtures(&model, (&config, &vae), &dataset, console)?
             }
         };

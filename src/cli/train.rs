@@ -3,8 +3,8 @@
 use super::console::{Console, duration};
 use super::interrupts::Interrupts;
 use super::recorder::Recorder;
-use crate::config::{Config, Provenance};
-use crate::data::{self, Dataset, Source};
+use crate::config::{Config, ImageConfig, Provenance, Size};
+use crate::data::{self, Dataset, ImageShape, Loaded, Reading, Source};
 use crate::model::Vae;
 use crate::model::architecture::Architecture;
 use crate::run::{self, MetricsLog, RUNS, Recorded, RunDir, State};
@@ -24,7 +24,8 @@ pub struct Train {
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
 
-    /// auto, mnist, synthetic, or a folder with the four IDX files [default: auto]
+    /// auto, mnist, synthetic, a folder of pictures or of IDX files, or a file of NumPy's arrays (.npy, .npz)
+    /// [default: auto]
     #[arg(long, value_name = "SOURCE")]
     data: Option<Source>,
 
@@ -47,6 +48,19 @@ pub struct Train {
     /// The weight of the KL divergence in the loss; at 1 the loss is a negative ELBO [default: 1]
     #[arg(long, value_name = "F", conflicts_with = "resume")]
     beta: Option<f64>,
+
+    /// Rows and columns of the images, 1 to 1024, as in 64 or 64x48; pictures are fitted to it [default: what the data
+    /// have]
+    #[arg(long, value_name = "SIZE", conflicts_with = "resume")]
+    image_size: Option<Size>,
+
+    /// 1 for grey images, 3 for colour [default: what the data have]
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    channels: Option<usize>,
+
+    /// How many files of a folder of pictures may be none that can be read [default: one in a hundred]
+    #[arg(long, value_name = "N")]
+    bad_images: Option<usize>,
 
     /// Decides every random number; the same seed gives the same weights [default: 42]
     #[arg(long, value_name = "N", conflicts_with = "resume")]
@@ -87,14 +101,21 @@ impl Train {
             None => Config::default(),
         };
         let mut config = self.overridden(config);
-        check(&config)?;
+        config.validate()?;
+        let ImageConfig { size, channels } = config.image;
+        let shape_is_known = size.is_some() && channels.is_some();
+        if shape_is_known || !matches!(config.data, Source::Folder(_)) {
+            let mut scaled = config.clone();
+            scaled.scale_layers();
+            Architecture::plan(&scaled)?;
+        }
         match &self.out {
             Some(out) => RunDir::refuse_occupied(out)?,
             None => files::check_folder(Path::new(RUNS))?,
         }
         // Data that are asked for may be others than those of the run that the file is from.
         let trained_on = config.provenance.take().filter(|_| self.data.is_none());
-        let dataset = load(&mut config, console)?;
+        let dataset = self.load(&mut config, console)?;
         refuse_other_data(trained_on.as_ref(), &config).map_err(|error| {
             error.hint("to train on these all the same, name them: --data SOURCE")
         })?;
@@ -116,12 +137,13 @@ impl Train {
         let mut state = State::read(&run)?;
         let done = state.done();
         let mut config = self.overridden(state.config.clone());
-        check(&config)?;
+        config.validate()?;
+        Architecture::plan(&config)?;
         if done >= config.steps {
             return complete(run, state, config.steps, console);
         }
         let trained_on = config.provenance.clone();
-        let dataset = load(&mut config, console)?;
+        let dataset = self.load(&mut config, console)?;
         let hint = match state.has_config || self.data.is_some() {
             true => "other data make another run: start a new one",
             false => "config.json, which says where its data are, is missing: give --data",
@@ -150,6 +172,56 @@ impl Train {
         train(trainer, &config, &dataset, &run, log, &interrupts, console)
     }
 
+    /// Loads the data, with the test images as the model sees them, and notes in the configuration what they turned out to
+    /// be; it then has layers for images of their shape.
+    fn load(&self, config: &mut Config, console: &Console) -> Result<Dataset> {
+        let reading = Reading {
+            bad_images: self.bad_images,
+            ..config.reading()
+        };
+        let loaded = data::load(&config.data, &reading, &mut |notice| console.notice(notice))?;
+        say_loaded(&loaded, config, console);
+        let Loaded {
+            mut dataset,
+            source,
+            fit,
+            held_out,
+            ..
+        } = loaded;
+        let shape = dataset.shape();
+        let size = [shape.height, shape.width];
+        if reading.size.is_some_and(|asked_for| asked_for != size)
+            || reading
+                .channels
+                .is_some_and(|asked_for| asked_for != shape.channels)
+        {
+            let why = format!(
+                "its images are {shape}, the configuration's are {}",
+                config.image_shape()
+            );
+            let hint = "only pictures are fitted to another shape";
+            return Err(Error::input(&dataset.name, why).hint(hint));
+        }
+        config.image = ImageConfig::of(shape);
+        config.fit = fit;
+        config.test_share = held_out.then_some(reading.test_share);
+        config.scale_layers();
+        Architecture::plan(config)?;
+        if config.conditional && !tell_apart(&dataset) {
+            let why = "has no labels that tell images apart, and the model is to be told them";
+            return Err(Error::input(&dataset.name, why));
+        }
+        config.data = match source {
+            // So that the run can be continued from another directory.
+            Source::Folder(folder) => Source::Folder(folder.canonicalize().unwrap_or(folder)),
+            source => source,
+        };
+        let loss = config.loss_in_words();
+        config.provenance = Some(Provenance::of(&dataset, &config.data, loss));
+        dataset.test = config.binarize.split(dataset.test, config.seed);
+        Ok(dataset)
+    }
+
     /// The configuration with the flags that were given in place of its values.
     fn overridden(&self, config: Config) -> Config {
         Config {
@@ -159,6 +231,10 @@ impl Train {
             learning_rate: self.learning_rate.unwrap_or(config.learning_rate),
             latent_dim: self.latent_dim.unwrap_or(config.latent_dim),
             beta: self.beta.unwrap_or(config.beta),
+            image: ImageConfig {
+                size: self.image_size.or(config.image.size),
+                channels: self.channels.or(config.image.channels),
+            },
             seed: self.seed.unwrap_or(config.seed),
             image_every: self.image_every.unwrap_or(config.image_every),
             save_every: self.save_every.unwrap_or(config.save_every),
@@ -189,32 +265,49 @@ fn complete(mut run: RunDir, state: State, steps: u64, console: &Console) -> Res
     Ok(ExitCode::SUCCESS)
 }
 
-/// Checks what can be checked of a configuration before its data are loaded.
-fn check(config: &Config) -> Result<()> {
-    config.validate()?;
-    Architecture::plan(config).map(|_| ())
-}
-
-/// Loads the data, with the test images as the model sees them, and notes in the configuration what they turned out to be.
-fn load(config: &mut Config, console: &Console) -> Result<Dataset> {
-    let (mut dataset, source) = data::load(&config.data, &mut |notice| console.notice(notice))?;
+/// Says what was loaded, and what is done with it.
+fn say_loaded(loaded: &Loaded, config: &Config, console: &Console) {
+    let Loaded {
+        dataset, labels, ..
+    } = loaded;
     let (train, test) = (dataset.train.len(), dataset.test.len());
+    let shape = match dataset.shape() {
+        ImageShape::MNIST => String::new(),
+        shape => format!(" of {shape}"),
+    };
+    let held_out = if loaded.held_out {
+        ", which were held out"
+    } else {
+        ""
+    };
+    let unlabelled = if tell_apart(dataset) {
+        ""
+    } else {
+        ", without labels"
+    };
     console.say(format_args!(
-        "{}: {train} training and {test} test images",
+        "{}: {train} training and {test} test images{shape}{held_out}{unlabelled}",
         dataset.name
     ));
-    config.data = match source {
-        // So that the run can be continued from another directory.
-        Source::Folder(folder) => Source::Folder(folder.canonicalize().unwrap_or(folder)),
-        source => source,
-    };
-    config.provenance = Some(Provenance::of(
-        &dataset,
-        &config.data,
-        config.loss_in_words(),
-    ));
-    dataset.test = config.binarize.split(dataset.test, config.seed);
-    Ok(dataset)
+    if !labels.is_empty() {
+        let labels = labels.iter().enumerate();
+        let labels: Vec<String> = labels
+            .map(|(label, name)| format!("{label} {name}"))
+            .collect();
+        console.say(format_args!("labels: {}", labels.join(", ")));
+    }
+    if config.batch_size > train {
+        console.say(format_args!(
+            "a batch of {} has some of the {train} images several times",
+            config.batch_size
+        ));
+    }
+}
+
+/// Whether there are two labels at least.
+fn tell_apart(dataset: &Dataset) -> bool {
+    let labels = &dataset.train.labels;
+    labels.iter().any(|label| Some(label) != labels.first())
 }
 
 fn source_name(source: &Source) -> &'static str {

@@ -3,10 +3,10 @@
 //! A config file is JSON and holds only what it changes; the built-in default equals
 //! `configs/mnist.json`. The names are the same in files, flags and metrics.
 
-use super::layers::{ConvConfig, DenseConfig, LayerConfig, PaddingConfig};
+use super::image::{ImageConfig, Size};
+use super::layers::{LayerConfig, layers_for};
 use super::provenance::Provenance;
-use crate::data::{Binarize, Corruption, ImageShape, Noise, Source};
-use crate::kernels::activation::Activation;
+use crate::data::{Binarize, Corruption, Fit, ImageShape, Noise, Reading, Source};
 use serde::{Deserialize, Serialize};
 
 /// The default configuration, as a file that can be copied and changed.
@@ -20,7 +20,7 @@ pub struct Config {
     pub data: Source,
     /// Steps of training, 1 or more.
     pub steps: u64,
-    /// Images a step, 1 or more and no more than there are.
+    /// Images a step, 1 or more.
     pub batch_size: usize,
     /// The highest learning rate, above 0.
     pub learning_rate: f64,
@@ -68,6 +68,16 @@ pub struct Config {
     pub conditional: bool,
     /// How many labels a conditional model knows, from 0 on, 2 to 256.
     pub classes: usize,
+    /// The shape of the images; what it leaves out the data decide.
+    #[serde(skip_serializing_if = "ImageConfig::is_default")]
+    pub image: ImageConfig,
+    /// How pictures are fitted to it; data that are no pictures need not be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit: Option<Fit>,
+    /// The share of the images that is held out as test images, where the data have none, above 0 and below 1; 0.1 by
+    /// default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_share: Option<f64>,
     /// Dimensions of the latent space.
     pub latent_dim: usize,
     /// What latent vectors are drawn from when the model draws.
@@ -129,22 +139,7 @@ pub enum Schedule {
 
 impl Default for Config {
     fn default() -> Self {
-        let activation = Activation::LeakyRelu(0.1);
-        let conv = |channels, activation| ConvConfig {
-            channels,
-            kernel: 4,
-            stride: 2,
-            padding: PaddingConfig::Pixels(1),
-            activation,
-            dropout: 0.0,
-        };
-        let dense = |features| {
-            LayerConfig::Dense(DenseConfig {
-                features,
-                activation,
-                dropout: 0.0,
-            })
-        };
+        let (encoder, decoder) = layers_for(ImageShape::MNIST);
         Self {
             data: Source::Auto,
             steps: 2000,
@@ -171,20 +166,13 @@ impl Default for Config {
             eval_every: 500,
             conditional: false,
             classes: 10,
+            image: ImageConfig::default(),
+            fit: None,
+            test_share: None,
             latent_dim: 10,
             prior: Prior::Mixture(50),
-            encoder: vec![
-                LayerConfig::Conv(conv(32, activation)),
-                LayerConfig::Conv(conv(64, activation)),
-                dense(256),
-            ],
-            decoder: vec![
-                dense(256),
-                dense(64 * 7 * 7),
-                LayerConfig::Reshape([64, 7, 7]),
-                LayerConfig::ConvTranspose(conv(32, activation)),
-                LayerConfig::ConvTranspose(conv(1, Activation::Sigmoid)),
-            ],
+            encoder,
+            decoder,
             provenance: None,
         }
     }
@@ -193,7 +181,28 @@ impl Default for Config {
 impl Config {
     /// The shape of the images that a model of this configuration reads and draws.
     pub fn image_shape(&self) -> ImageShape {
-        ImageShape::MNIST
+        self.image.shape()
+    }
+
+    /// How data without a shape, or without test images, are read.
+    pub fn reading(&self) -> Reading {
+        let default = Reading::default();
+        Reading {
+            size: self.image.size.map(Size::sides),
+            channels: self.image.channels,
+            fit: self.fit.unwrap_or(default.fit),
+            test_share: self.test_share.unwrap_or(default.test_share),
+            seed: self.seed,
+            bad_images: default.bad_images,
+        }
+    }
+
+    /// The default's layers, where it has those, made for the shape of the images.
+    pub fn scale_layers(&mut self) {
+        let default = Self::default();
+        if (&self.encoder, &self.decoder) == (&default.encoder, &default.decoder) {
+            (self.encoder, self.decoder) = layers_for(self.image_shape());
+        }
     }
 
     /// The noise on what the encoder sees, with the seed that decides it.

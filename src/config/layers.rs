@@ -1,5 +1,6 @@
 //! Layers as they are written in a configuration.
 
+use crate::data::ImageShape;
 use crate::kernels::activation::Activation;
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +63,59 @@ pub enum PaddingConfig {
     /// So many on each side.
     #[serde(untagged)]
     Pixels(usize),
+}
+
+/// What the default's convolutions have of channels.
+const CHANNELS: [usize; 4] = [32, 64, 64, 64];
+/// Convolutions halve an image no further than to so many rows or columns.
+const SMALLEST: usize = 4;
+
+/// The default's layers for images of a shape: as many convolutions as halve both of its sides, and two dense layers.
+pub fn layers_for(shape: ImageShape) -> (Vec<LayerConfig>, Vec<LayerConfig>) {
+    let activation = Activation::LeakyRelu(0.1);
+    let conv = |channels, activation| ConvConfig {
+        channels,
+        kernel: 4,
+        stride: 2,
+        padding: PaddingConfig::Pixels(1),
+        activation,
+        dropout: 0.0,
+    };
+    let dense = |features, activation| {
+        LayerConfig::Dense(DenseConfig {
+            features,
+            activation,
+            dropout: 0.0,
+        })
+    };
+    let [mut rows, mut columns] = [shape.height, shape.width];
+    let mut halvings = 0;
+    while halvings < CHANNELS.len()
+        && [rows, columns]
+            .iter()
+            .all(|side| side % 2 == 0 && side / 2 >= SMALLEST)
+    {
+        (rows, columns) = (rows / 2, columns / 2);
+        halvings += 1;
+    }
+    let channels = &CHANNELS[..halvings];
+    let mut encoder: Vec<_> = channels
+        .iter()
+        .map(|&channels| LayerConfig::Conv(conv(channels, activation)))
+        .collect();
+    encoder.push(dense(256, activation));
+    let mut decoder = vec![dense(256, activation)];
+    let Some((&last, others)) = channels.split_last() else {
+        decoder.push(dense(shape.values(), Activation::Sigmoid));
+        return (encoder, decoder);
+    };
+    decoder.push(dense(last * rows * columns, activation));
+    decoder.push(LayerConfig::Reshape([last, rows, columns]));
+    let inner = others.iter().rev();
+    decoder.extend(inner.map(|&channels| LayerConfig::ConvTranspose(conv(channels, activation))));
+    let image = conv(shape.channels, Activation::Sigmoid);
+    decoder.push(LayerConfig::ConvTranspose(image));
+    (encoder, decoder)
 }
 
 fn one() -> usize {

@@ -14,7 +14,9 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self> {
         // No config is larger; this keeps a wrong file, or a device, from filling the memory.
         let text = files::read_text(path, 1 << 20)?;
-        Self::parse(&text, &path.display().to_string())
+        // What some editors begin a file with.
+        let text = text.trim_start_matches('\u{feff}');
+        Self::parse(text, &path.display().to_string())
     }
 
     /// Parses the text of a config; `name` says in errors where it came from.

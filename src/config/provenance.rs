@@ -26,7 +26,10 @@ impl Provenance {
             version: env!("CARGO_PKG_VERSION").into(),
             // Where a folder lies is in `data`; here it would leave a trace in the weights' file.
             dataset: match source {
-                Source::Folder(_) if dataset.name != mnist::NAME => "IDX files".into(),
+                Source::Folder(_) if dataset.name != mnist::NAME => {
+                    let kind = dataset.name.split(" in ").next();
+                    kind.unwrap_or_default().into()
+                }
                 _ => dataset.name.clone(),
             },
             dataset_sha256: dataset.digest(),

@@ -1,6 +1,7 @@
 //! What each number may be, but those of layers, which are checked as a model is planned.
 
 use super::hyperparameters::{BetaSchedule, Config, Prior};
+use crate::data::ImageShape;
 use crate::{Error, Result};
 
 /// The most components of a mixture that latent vectors are drawn from.
@@ -26,6 +27,21 @@ impl Config {
         whole("classes", self.classes as u64, 2, 256)?;
         whole("latent_dim", self.latent_dim as u64, 1, 4096)?;
 
+        for side in self.image.size.iter().flat_map(|size| size.sides()) {
+            whole(
+                "image.size",
+                side as u64,
+                1,
+                ImageShape::LARGEST_SIDE as u64,
+            )?;
+        }
+        let channels = self.image.channels;
+        let range = format!("must be 1 or 3, found {}", channels.unwrap_or_default());
+        check(
+            "image.channels",
+            matches!(channels, None | Some(1 | 3)),
+            range,
+        )?;
         let samples = self.train_importance_samples as u64;
         whole("train_importance_samples", samples, 1, 1000)?;
         if let BetaSchedule::Linear(steps) | BetaSchedule::Cyclic(steps) = self.beta_schedule {
@@ -47,6 +63,10 @@ impl Config {
             let most = self.noise.most();
             let valid = (0.0..=most).contains(&amount);
             number("noise", amount, valid, &format!("from 0 to {most}"))?;
+        }
+        if let Some(share) = self.test_share {
+            let valid = share > 0.0 && share < 1.0;
+            number("test_share", share, valid, "above 0 and below 1")?;
         }
         let valid = (0.0..=1e6).contains(&self.free_bits);
         number("free_bits", self.free_bits, valid, "from 0 to 1,000,000")?;

@@ -13,7 +13,7 @@ use rand::seq::SliceRandom;
 /// Batches of a split, shuffled anew each epoch: each image is seen once before any is seen again.
 ///
 /// A batch is a function of the seed and the step. One that crosses the end of an epoch continues with
-/// the first images of the next.
+/// the first images of the next, and of still more if it is larger than the split.
 #[derive(Debug)]
 pub struct Batches<'a> {
     split: &'a Split,
@@ -26,7 +26,7 @@ pub struct Batches<'a> {
 }
 
 impl<'a> Batches<'a> {
-    /// Batches of `batch_size` images out of `split`, which holds at least as many.
+    /// Batches of `batch_size` images out of `split`.
     pub fn new(split: &'a Split, batch_size: usize, seed: u64) -> Self {
         Self {
             split,

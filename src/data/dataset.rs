@@ -31,6 +31,19 @@ impl Split {
         self.pixels.truncate(images * self.shape.values());
     }
 
+    /// Those images that are on one of two sides.
+    pub fn of(&self, sides: &[bool], side: bool) -> Self {
+        let chosen = || (0..self.len()).filter(|&index| sides[index] == side);
+        Self {
+            pixels: chosen()
+                .flat_map(|index| self.image(index))
+                .copied()
+                .collect(),
+            labels: chosen().map(|index| self.labels[index]).collect(),
+            shape: self.shape,
+        }
+    }
+
     /// The values of one image, [`ImageShape::values`] of them.
     pub fn image(&self, index: usize) -> &[u8] {
         let values = self.shape.values();

@@ -30,9 +30,6 @@ pub const FILES: [&str; 4] = [
     "t10k-labels-idx1-ubyte",
 ];
 
-/// The shape that the images must have.
-const SHAPE: ImageShape = ImageShape::MNIST;
-
 /// More images than any published set of this shape has (MNIST8M: 8.1 million).
 const MOST_IMAGES: u32 = 10_000_000;
 
@@ -42,30 +39,60 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Deflate cannot pack more than this many bytes into one.
 const DEFLATE_LIMIT: u64 = 1032;
 
-/// Reads the four files in `folder`, each raw or gzipped, in either spelling of their names
-/// (`train-images-idx3-ubyte` or `train-images.idx3-ubyte`).
+/// Where data sets have their files within a folder: there, or where torchvision puts them.
+const PLACES: [&str; 3] = ["", "raw", "MNIST/raw"];
+
+/// Whether there are IDX files in a folder.
+pub fn is_in(folder: &Path) -> bool {
+    PLACES.iter().any(|place| has_any(&folder.join(place)))
+}
+
+fn has_any(folder: &Path) -> bool {
+    FILES.iter().any(|file| find(folder, file).is_ok())
+}
+
+/// Reads the four files in `folder`, or in `MNIST/raw` there, each raw or gzipped, in either spelling of their names
+/// (`train-images-idx3-ubyte` or `train-images.idx3-ubyte`). Without a file of labels all are 0; without one of test
+/// images there are none.
 ///
 /// # Errors
 ///
-/// If a file is missing, cannot be read, or is anything else than its header promises; if the
-/// images are not 28 x 28 pixels; if images and labels differ in number.
+/// If the training images are missing; if a file cannot be read, or is anything else than its header promises; if
+/// images and labels differ in number, or training and test images in shape.
 pub fn read_folder(folder: &Path) -> Result<Dataset> {
     let kind = fs::metadata(folder).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Error::input(folder.display(), "there is no such folder")
-            .hint("a data source is `auto`, `mnist`, `synthetic` or a folder that holds IDX files"),
+            .hint("a data source is `auto`, `mnist`, `synthetic`, a folder of IDX files or pictures, or a file of arrays"),
         _ => Error::failed(folder.display(), error),
     })?;
     if !kind.is_dir() {
         return Err(Error::input(folder.display(), "this is not a folder")
-            .hint("give the folder that holds the four IDX files"));
+            .hint("give a folder of IDX files or pictures, or a file of arrays (.npy, .npz)"));
     }
-    // All four must be there before the first is read.
-    let [train_images, train_labels, test_images, test_labels] = FILES.map(|f| find(folder, f));
-    let (train_images, train_labels) = (train_images?, train_labels?);
-    let (test_images, test_labels) = (test_images?, test_labels?);
+    let places = PLACES.map(|place| folder.join(place));
+    let deeper = places.iter().skip(1).find(|place| has_any(place));
+    let home = deeper.filter(|_| !has_any(folder));
+    let home = home.map_or(folder, PathBuf::as_path);
+    let [train_images, train_labels, test_images, test_labels] = FILES.map(|f| find(home, f));
+    let train = read_split(&train_images?, train_labels.ok().as_deref())?;
+    let test = match test_images {
+        Ok(images) => read_split(&images, test_labels.ok().as_deref())?,
+        Err(_) => Split {
+            pixels: Vec::new(),
+            labels: Vec::new(),
+            shape: train.shape,
+        },
+    };
+    if test.shape != train.shape {
+        let why = format!(
+            "its training images are {}, its test images {}",
+            train.shape, test.shape
+        );
+        return Err(Error::input(folder.display(), why));
+    }
     Ok(Dataset {
-        train: read_split(&train_images, &train_labels)?,
-        test: read_split(&test_images, &test_labels)?,
+        train,
+        test,
         name: format!("IDX files in {}", folder.display()),
     })
 }
@@ -99,7 +126,7 @@ pub struct Part<'a> {
 pub fn parts(dataset: &Dataset) -> [Part<'_>; 4] {
     let part = |file, content: Content, split: &Split, body| Part {
         file: FILES[file],
-        header: content.header(split.len()),
+        header: content.header(split),
         body,
     };
     let (train, test) = (&dataset.train, &dataset.test);
@@ -142,14 +169,6 @@ impl Content {
         }
     }
 
-    /// The dimensions of one item: an image has two, a label none.
-    fn dimensions(self) -> &'static [u32] {
-        match self {
-            Self::Images => &[SHAPE.height as u32, SHAPE.width as u32],
-            Self::Labels => &[],
-        }
-    }
-
     fn name(self) -> &'static str {
         match self {
             Self::Images => "images",
@@ -157,25 +176,41 @@ impl Content {
         }
     }
 
+    /// Magic number, count, and of images rows and columns.
     fn header_length(self) -> u64 {
-        4 * (2 + self.dimensions().len() as u64)
+        match self {
+            Self::Images => 16,
+            Self::Labels => 8,
+        }
     }
 
-    /// The header of a file of `count` items.
-    fn header(self, count: usize) -> Vec<u8> {
-        [self.magic(), count as u32]
+    /// The header of the file of a split. Images in colour have their channels as a fourth dimension.
+    fn header(self, split: &Split) -> Vec<u8> {
+        let count = split.len() as u32;
+        let numbers = match (self, split.shape.grid().map(|size| size as u32)) {
+            (Self::Labels, _) => vec![self.magic(), count],
+            (Self::Images, [rows, columns, 1]) => vec![self.magic(), count, rows, columns],
+            (Self::Images, [rows, columns, channels]) => {
+                vec![self.magic() + 1, count, rows, columns, channels]
+            }
+        };
+        numbers
             .iter()
-            .chain(self.dimensions())
             .flat_map(|number| number.to_be_bytes())
             .collect()
     }
 
-    /// The number of items that a header promises, or what is wrong with it.
-    fn count(self, header: &[u8]) -> std::result::Result<u32, String> {
+    /// The number of items that a header promises, and the shape of each; or what is wrong with it.
+    fn promise(self, header: &[u8]) -> std::result::Result<(u32, ImageShape), String> {
         let numbers: Vec<u32> = header
             .chunks_exact(4)
             .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
             .collect();
+        if header.trim_ascii_start().starts_with(b"<") {
+            return Err(
+                "it is a web page, or the like: what should be here was not downloaded".into(),
+            );
+        }
         if let Some(&magic) = numbers.first()
             && magic != self.magic()
         {
@@ -192,17 +227,24 @@ impl Content {
                 self.header_length()
             ));
         }
-        let (count, dimensions) = (numbers[1], &numbers[2..]);
-        if dimensions != self.dimensions() {
-            let ImageShape { height, width, .. } = SHAPE;
+        let [height, width] = match self {
+            Self::Images => [numbers[2], numbers[3]].map(|size| size as usize),
+            Self::Labels => [1, 1],
+        };
+        let most = ImageShape::LARGEST_SIDE;
+        if ![height, width].iter().all(|side| (1..=most).contains(side)) {
             return Err(format!(
-                "its images are {} x {} pixels; {height} x {width} is what can be learnt from",
-                dimensions[0], dimensions[1]
+                "its images are {height} x {width} pixels; 1 to {most} a side is what can be learnt from"
             ));
         }
-        match count {
+        let shape = ImageShape {
+            height,
+            width,
+            channels: 1,
+        };
+        match numbers[1] {
             0 => Err(format!("it holds no {}", self.name())),
-            count => Ok(count),
+            count => Ok((count, shape)),
         }
     }
 }
@@ -224,23 +266,29 @@ fn find(folder: &Path, file: &str) -> Result<PathBuf> {
     Err(Error::input(folder.display(), why).hint(hint))
 }
 
-fn read_split(images: &Path, labels: &Path) -> Result<Split> {
+fn read_split(images: &Path, labels: Option<&Path>) -> Result<Split> {
+    let (pixels, shape) = read(images, Content::Images)?;
+    let count = pixels.len() / shape.values();
     let split = Split {
-        labels: read(labels, Content::Labels)?,
-        pixels: read(images, Content::Images)?,
-        shape: SHAPE,
+        labels: match labels {
+            Some(labels) => read(labels, Content::Labels)?.0,
+            None => vec![0; count],
+        },
+        pixels,
+        shape,
     };
-    let count = split.pixels.len() / SHAPE.values();
-    if count != split.len() {
-        let why = format!("{} labels for {count} images", split.len());
-        return Err(Error::input(labels.display(), why)
-            .hint(format!("the images are those in {}", images.display())));
+    match labels {
+        Some(labels) if count != split.len() => {
+            let why = format!("{} labels for {count} images", split.len());
+            Err(Error::input(labels.display(), why)
+                .hint(format!("the images are those in {}", images.display())))
+        }
+        _ => Ok(split),
     }
-    Ok(split)
 }
 
 /// The values in one file, after its header was found to be right.
-fn read(path: &Path, content: Content) -> Result<Vec<u8>> {
+fn read(path: &Path, content: Content) -> Result<(Vec<u8>, ImageShape)> {
     let bad = |why: String| Error::input(path.display(), why);
     let unreadable = |error: io::Error| match error.kind() {
         ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
@@ -269,8 +317,8 @@ fn read(path: &Path, content: Content) -> Result<Vec<u8>> {
         .take(content.header_length())
         .read_to_end(&mut header)
         .map_err(unreadable)?;
-    let count = content.count(&header).map_err(bad)?;
-    let size = u64::from(count) * content.dimensions().iter().product::<u32>() as u64;
+    let (count, shape) = content.promise(&header).map_err(bad)?;
+    let size = u64::from(count) * shape.values() as u64;
     let whole = content.header_length() + size;
     let promise = format!(
         "its header promises {count} {}, {whole} bytes in all",
@@ -300,7 +348,7 @@ fn read(path: &Path, content: Content) -> Result<Vec<u8>> {
         .read_to_end(&mut values)
         .map_err(unreadable)?;
     match values.len() as u64 {
-        found if found == size => Ok(values),
+        found if found == size => Ok((values, shape)),
         found if found < size => Err(bad(format!(
             "{promise}; it ends after {}",
             content.header_length() + found

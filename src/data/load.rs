@@ -1,36 +1,116 @@
 //! From a source to a data set.
 
-use super::dataset::Dataset;
+use super::dataset::{Dataset, Split};
+use super::hold_out::hold_out;
 use super::mnist::{cache, published};
+use super::pictures::folder::read_folder;
+use super::pictures::{Fit, Reading};
 use super::source::{Notice, Source};
-use super::{idx, synthetic};
+use super::{arrays, idx, synthetic};
 use crate::Result;
+use std::path::Path;
 
-/// Loads a data set, and says which source it was in the end: never [`Source::Auto`].
+/// A data set, and what is known of it besides.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The images.
+    pub dataset: Dataset,
+    /// Where they come from in the end: never [`Source::Auto`].
+    pub source: Source,
+    /// What the labels stand for, where they stand for something else than their numbers.
+    pub labels: Vec<String>,
+    /// How pictures were fitted, if it was pictures that were read.
+    pub fit: Option<Fit>,
+    /// Whether the data have no test images, so that some were held out.
+    pub held_out: bool,
+}
+
+/// Loads a data set; pictures and what has no test images are read as `reading` says.
 ///
 /// # Errors
 ///
 /// If the data cannot be had; [`Source::Auto`] always finds some.
-pub fn load(source: &Source, notify: &mut dyn FnMut(Notice)) -> Result<(Dataset, Source)> {
-    let dataset = match source {
+pub fn load(source: &Source, reading: &Reading, notify: &mut dyn FnMut(Notice)) -> Result<Loaded> {
+    let loaded = |dataset, source: &Source| Loaded {
+        dataset,
+        source: source.clone(),
+        labels: Vec::new(),
+        fit: None,
+        held_out: false,
+    };
+    match source {
         Source::Auto => match cache::load(notify) {
-            Ok(dataset) => return Ok((dataset, Source::Mnist)),
+            Ok(dataset) => Ok(loaded(dataset, &Source::Mnist)),
             Err(error) => {
                 notify(Notice::Warning(format!(
                     "using built-in digits, because MNIST cannot be had: {error}"
                 )));
-                return Ok((synthetic::dataset(), Source::Synthetic));
+                Ok(loaded(synthetic::dataset(), &Source::Synthetic))
             }
         },
-        Source::Mnist => cache::load(notify)?,
-        Source::Synthetic => synthetic::dataset(),
-        Source::Folder(folder) => {
-            let mut dataset = idx::read_folder(folder)?;
-            if published::check(&dataset).is_ok() {
-                dataset.name = published::NAME.into();
-            }
-            dataset
+        Source::Mnist => Ok(loaded(cache::load(notify)?, source)),
+        Source::Synthetic => Ok(loaded(synthetic::dataset(), source)),
+        Source::Folder(path) => {
+            let own = load_own(path, reading, notify)?;
+            let loaded = Loaded {
+                source: source.clone(),
+                ..own
+            };
+            warn_of_odd_pixels(&loaded.dataset.train, notify);
+            Ok(loaded)
         }
-    };
-    Ok((dataset, source.clone()))
+    }
+}
+
+/// Loads what somebody has: a file of arrays, or a folder of IDX files or of pictures.
+fn load_own(path: &Path, reading: &Reading, notify: &mut dyn FnMut(Notice)) -> Result<Loaded> {
+    let source = Source::Folder(path.into());
+    if arrays::is_arrays(path) {
+        let (dataset, held_out) = arrays::read(path, reading)?;
+        return Ok(Loaded {
+            dataset,
+            source,
+            labels: Vec::new(),
+            fit: None,
+            held_out,
+        });
+    }
+    if path.is_dir() && !idx::is_in(path) {
+        let pictures = read_folder(path, reading, notify)?;
+        return Ok(Loaded {
+            dataset: pictures.dataset,
+            source,
+            labels: pictures.labels,
+            fit: Some(reading.fit),
+            held_out: pictures.held_out,
+        });
+    }
+    let mut dataset = idx::read_folder(path)?;
+    let held_out = dataset.test.is_empty();
+    if held_out {
+        (dataset.train, dataset.test) = hold_out(&dataset.train, reading.test_share, reading.seed);
+    }
+    if published::check(&dataset).is_ok() {
+        dataset.name = published::NAME.into();
+    }
+    Ok(Loaded {
+        dataset,
+        source,
+        labels: Vec::new(),
+        fit: None,
+        held_out,
+    })
+}
+
+/// Tells of images from which there is nothing to learn.
+fn warn_of_odd_pixels(split: &Split, notify: &mut dyn FnMut(Notice)) {
+    let mut images = (0..split.len()).map(|index| split.image(index));
+    let first = images.next().unwrap_or_default();
+    if split.pixels.iter().all(|&pixel| pixel <= 1) {
+        notify(Notice::Warning(
+            "all pixels are 0 or 1 of 255, next to black: are they to be 0 to 1?".into(),
+        ));
+    } else if split.len() > 1 && images.all(|image| image == first) {
+        notify(Notice::Warning("all training images are the same".into()));
+    }
 }

@@ -1,15 +1,19 @@
 //! Images to learn from: what a data set is, and where one comes from.
 
+pub mod arrays;
 pub mod batches;
 pub mod binarize;
 pub mod dataset;
 pub mod examples;
+pub mod hold_out;
 pub mod idx;
 pub mod latents;
 pub mod load;
 pub mod mnist;
 pub mod noise;
 pub mod npy;
+pub mod npz;
+pub mod pictures;
 pub mod shape;
 pub mod source;
 pub mod synthetic;
@@ -18,7 +22,8 @@ pub mod tensor;
 pub use binarize::Binarize;
 pub use dataset::{Dataset, Split};
 pub use examples::Examples;
-pub use load::load;
+pub use load::{Loaded, load};
 pub use noise::{CLEAN, Corruption, Noise};
+pub use pictures::{Fit, Reading};
 pub use shape::ImageShape;
 pub use source::{Notice, Source};

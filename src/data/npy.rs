@@ -5,6 +5,8 @@
 //! <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. What it promises is compared with the file's
 //! length before any memory is asked for.
 
+use std::io::Read;
+
 /// What every array file starts with.
 pub const MAGIC: &[u8] = b"\x93NUMPY";
 
@@ -18,6 +20,19 @@ pub struct Array {
     pub shape: Vec<usize>,
     /// The values, the last dimension fastest.
     pub values: Vec<f32>,
+    /// What kind of numbers those were.
+    pub numbers: Numbers,
+}
+
+/// Kinds of numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbers {
+    /// False and true, as 0 and 1.
+    Truth,
+    /// Whole ones.
+    Whole,
+    /// Fractions.
+    Fractions,
 }
 
 /// The file of an array of float32.
@@ -47,53 +62,81 @@ fn file(descr: &str, shape: &[usize], values: impl Iterator<Item = u8>) -> Vec<u
     file
 }
 
-/// The array in a file: of any type of whole numbers, float32, float64 or bool, in any order of bytes and dimensions.
+/// The array in a file: of whole numbers, float16, float32, float64 or bool, in any order of bytes and dimensions.
 ///
 /// # Errors
 ///
 /// Why the file is no such array.
 pub fn read(file: &[u8]) -> Result<Array, String> {
-    let (header, body) = split(file).ok_or("it is no whole NumPy array file")?;
-    let header = std::str::from_utf8(header).map_err(|_| "its header is no text")?;
-    let kind = Kind::of(entry(header, "descr")?)?;
-    let shape = shape(entry(header, "shape")?)?;
+    read_from(file, usize::MAX)
+}
+
+/// The same from a stream, of at most so many values: what is not to be trusted may be packed.
+///
+/// # Errors
+///
+/// The same, or if the header promises more values.
+pub fn read_from(mut file: impl Read, most: usize) -> Result<Array, String> {
+    let header = header(&mut file).ok_or("it is no whole NumPy array file")?;
+    let kind = Kind::of(entry(&header, "descr")?)?;
+    let shape = shape(entry(&header, "shape")?)?;
     let count = shape.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
-    let promised = count.and_then(|count| count.checked_mul(kind.size));
-    if promised != Some(body.len()) {
-        let found = body.len();
-        return Err(format!(
-            "its header promises {} values of {} bytes; {found} bytes follow",
-            shape
-                .iter()
-                .map(usize::to_string)
-                .collect::<Vec<_>>()
-                .join(" x "),
-            kind.size
-        ));
+    let sizes = shape.iter().map(usize::to_string).collect::<Vec<_>>();
+    let promise = format!(
+        "its header promises {} values of {} bytes",
+        sizes.join(" x "),
+        kind.size
+    );
+    let count = count.filter(|&count| count <= most);
+    let size = count.and_then(|count| count.checked_mul(kind.size));
+    let size = size.ok_or_else(|| format!("{promise}, more than can be read"))?;
+    let mut body = Vec::new();
+    let read = file.take(size as u64 + 1).read_to_end(&mut body);
+    read.map_err(|error| error.to_string())?;
+    match body.len() {
+        found if found < size => return Err(format!("{promise}; {found} bytes follow")),
+        found if found > size => return Err(format!("{promise}; more than {size} bytes follow")),
+        _ => {}
     }
     let values = body.chunks_exact(kind.size).map(|bytes| kind.value(bytes));
     let values: Vec<f32> = values.collect();
-    let values = match entry(header, "fortran_order")?.starts_with("True") {
+    let values = match entry(&header, "fortran_order")?.starts_with("True") {
         true => last_dimension_fastest(&values, &shape),
         false => values,
     };
-    Ok(Array { shape, values })
+    let numbers = match kind.letter {
+        b'b' => Numbers::Truth,
+        b'f' => Numbers::Fractions,
+        _ => Numbers::Whole,
+    };
+    Ok(Array {
+        shape,
+        values,
+        numbers,
+    })
 }
 
-/// Header and values.
-fn split(file: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (version, rest) = file.strip_prefix(MAGIC)?.split_at_checked(2)?;
-    let (length, rest) = match version[0] {
+/// The header of a file, from its start.
+fn header(file: &mut impl Read) -> Option<String> {
+    let mut start = [0; 8];
+    file.read_exact(&mut start).ok()?;
+    let version = start.strip_prefix(MAGIC)?[0];
+    let length = match version {
         1 => {
-            let (length, rest) = rest.split_first_chunk()?;
-            (usize::from(u16::from_le_bytes(*length)), rest)
+            let mut length = [0; 2];
+            file.read_exact(&mut length).ok()?;
+            u32::from(u16::from_le_bytes(length))
         }
-        _ => {
-            let (length, rest) = rest.split_first_chunk()?;
-            (u32::from_le_bytes(*length) as usize, rest)
+        2 | 3 => {
+            let mut length = [0; 4];
+            file.read_exact(&mut length).ok()?;
+            u32::from_le_bytes(length)
         }
+        _ => return None,
     };
-    rest.split_at_checked(length)
+    let mut header = Vec::new();
+    let whole = file.take(length.into()).read_to_end(&mut header).ok()?;
+    (whole == length as usize).then(|| String::from_utf8(header).ok())?
 }
 
 /// What follows a key of the header.
@@ -139,14 +182,16 @@ impl Kind {
             .and_then(|text| text.split_once('\''));
         let (descr, _) = descr.ok_or("it is an array of records, not of numbers")?;
         let unknown = || {
-            format!("it is of type `{descr}`; float32, float64, bool and whole numbers can be read")
+            format!(
+                "it is of type `{descr}`; whole numbers, fractions of 16, 32 and 64 bits, and bool can be read"
+            )
         };
         let &[order, letter, size] = descr.as_bytes() else {
             return Err(unknown());
         };
         let size = usize::from(size.wrapping_sub(b'0'));
         let known = match letter {
-            b'f' => [4, 8].contains(&size),
+            b'f' => [2, 4, 8].contains(&size),
             b'i' | b'u' => [1, 2, 4, 8].contains(&size),
             b'b' => size == 1,
             _ => false,
@@ -171,6 +216,7 @@ impl Kind {
         let whole = u64::from_le_bytes(little);
         let unused = 64 - 8 * bytes.len() as u32;
         match (self.letter, self.size) {
+            (b'f', 2) => half::f16::from_bits(whole as u16).to_f32(),
             (b'f', 4) => f32::from_bits(whole as u32),
             (b'f', _) => f64::from_bits(whole) as f32,
             (b'i', _) => ((whole << unused) as i64 >> unused) as f32,
@@ -234,6 +280,7 @@ mod tests {
         for (descr, body, expected) in [
             (">f4", &[0x3f, 0x80, 0, 0][..], 1.0),
             ("<f8", &[0, 0, 0, 0, 0, 0, 0xf8, 0xbf], -1.5),
+            ("<f2", &[0, 0xc2], -3.0),
             ("<i2", &[0xff, 0xff], -1.0),
             (">i4", &[0xff, 0xff, 0xff, 0xfe], -2.0),
             ("<u8", &[7, 0, 0, 0, 0, 0, 0, 0], 7.0),
@@ -262,9 +309,10 @@ mod tests {
             read(&with_header(&header, &[0; 8])).expect_err("an error")
         };
         assert!(header("'<f4'", "(3,)").contains("promises 3 values of 4 bytes; 8 bytes follow"));
-        assert!(header("'<f4'", "(2, 18446744073709551615)").contains("promises"));
+        assert!(header("'<f4'", "(2, 18446744073709551615)").contains("more than can be read"));
         assert!(header("'<f4'", "(-1,)").contains("the size `-1`"));
-        assert!(header("'<f2'", "(4,)").contains("`<f2`"));
+        assert!(header("'<f16'", "(1,)").contains("`<f16`"));
+        assert!(header("'<f4'", "(1,)").contains("more than 4 bytes follow"));
         assert!(header("'<U2'", "(1,)").contains("`<U2`"));
         assert!(header("'|O'", "(1,)").contains("`|O`"));
         assert!(header("[('a', '<f4')]", "(2,)").contains("records"));

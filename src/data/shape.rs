@@ -14,12 +14,15 @@ pub struct ImageShape {
 }
 
 impl ImageShape {
-    /// The shape of MNIST's images, and of all data sets that there are so far.
+    /// The shape of MNIST's images.
     pub const MNIST: Self = Self {
         height: 28,
         width: 28,
         channels: 1,
     };
+
+    /// The most rows or columns.
+    pub const LARGEST_SIDE: usize = 1024;
 
     /// Values of an image.
     pub const fn values(self) -> usize {

@@ -17,7 +17,7 @@ pub enum Source {
     Mnist,
     /// Digits that the program draws itself.
     Synthetic,
-    /// A folder with the four IDX files.
+    /// A folder with IDX files or with pictures, or a file of NumPy's arrays.
     Folder(PathBuf),
 }
 
@@ -27,7 +27,7 @@ impl FromStr for Source {
     fn from_str(text: &str) -> Result<Self> {
         match text {
             "" => Err(Error::input("data source", "it is empty")
-                .hint("give `auto`, `mnist`, `synthetic` or a folder")),
+                .hint("give `auto`, `mnist`, `synthetic`, a folder or a file of arrays")),
             "auto" => Ok(Self::Auto),
             "mnist" => Ok(Self::Mnist),
             "synthetic" => Ok(Self::Synthetic),
@@ -68,4 +68,13 @@ pub enum Notice {
     Note(String),
     /// What was not as it should be, and what is done instead.
     Warning(String),
+    /// How much of something is done, of how much in all.
+    Progress {
+        /// What is done.
+        what: &'static str,
+        /// So much.
+        done: u64,
+        /// Of so much.
+        all: u64,
+    },
 }

@@ -4,7 +4,7 @@ use super::grid;
 use crate::data::ImageShape;
 use crate::{Error, Result};
 use image::codecs::gif::{GifEncoder, Repeat};
-use image::{Delay, DynamicImage, Frame};
+use image::{Delay, Frame};
 use std::time::Duration;
 
 /// How long a picture is shown.
@@ -23,7 +23,7 @@ pub fn gif(frames: &[Vec<f32>], shape: ImageShape, columns: usize) -> Result<Vec
     encoder.set_repeat(Repeat::Infinite).map_err(failed)?;
     let back = (1..frames.len().saturating_sub(1)).rev();
     for index in (0..frames.len()).chain(back) {
-        let picture = DynamicImage::from(grid::image(&frames[index], shape, columns));
+        let picture = grid::image(&frames[index], shape, columns)?;
         let delay = Delay::from_saturating_duration(SHOWN);
         let frame = Frame::from_parts(picture.to_rgba8(), 0, 0, delay);
         encoder.encode_frame(frame).map_err(failed)?;

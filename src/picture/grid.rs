@@ -2,46 +2,57 @@
 
 use crate::data::ImageShape;
 use crate::{Error, Result};
-use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, GrayImage, ImageEncoder};
+use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
+use std::io::Cursor;
 
 /// Pixels between the pictures of a grid, and around them.
 const GAP: u32 = 2;
 /// The grey of the gaps: darker than ink, lighter than background.
 const GAP_GREY: u8 = 64;
-/// Rows and columns that one pixel of a picture takes in a grid.
-const ZOOM: u32 = 2;
+/// Pictures up to so many pixels a side take two rows and columns for one of theirs in a grid.
+const SMALL: usize = 40;
 
-/// A value of 0 to 1 as a grey of 0 to 255.
-fn grey(value: f32) -> u8 {
+/// A value of 0 to 1 as a brightness of 0 to 255.
+fn byte(value: f32) -> u8 {
     (value.clamp(0.0, 1.0) * 255.0).round() as u8
 }
 
-fn picture(values: &[f32], shape: ImageShape) -> GrayImage {
-    GrayImage::from_fn(shape.width as u32, shape.height as u32, |x, y| {
-        image::Luma([grey(values[y as usize * shape.width + x as usize])])
-    })
+/// Pixels as a picture: grey, or of three channels in colour.
+fn picture(pixels: Vec<u8>, [width, height]: [u32; 2], channels: usize) -> Result<DynamicImage> {
+    let picture = match channels {
+        1 => GrayImage::from_raw(width, height, pixels).map(DynamicImage::from),
+        3 => RgbImage::from_raw(width, height, pixels).map(DynamicImage::from),
+        _ => None,
+    };
+    picture.ok_or_else(|| Error::failed("a picture", format!("cannot have {channels} channels")))
 }
 
-fn encode(image: &GrayImage) -> Result<Vec<u8>> {
-    let mut png = Vec::new();
-    let (width, height) = image.dimensions();
-    PngEncoder::new(&mut png)
-        .write_image(image, width, height, ExtendedColorType::L8)
-        .map_err(|error| Error::failed("PNG", error))?;
-    Ok(png)
+fn encode(picture: &DynamicImage) -> Result<Vec<u8>> {
+    let mut png = Cursor::new(Vec::new());
+    let written = picture.write_to(&mut png, ImageFormat::Png);
+    written.map_err(|error| Error::failed("PNG", error))?;
+    Ok(png.into_inner())
 }
 
 /// Pictures in a grid, row by row, as a PNG file.
 ///
 /// `values` holds pictures of a shape one after the other, 0 to 1; `columns` is 1 or more.
 pub fn png(values: &[f32], shape: ImageShape, columns: usize) -> Result<Vec<u8>> {
-    encode(&image(values, shape, columns))
+    encode(&image(values, shape, columns)?)
+}
+
+/// Rows and columns that one pixel of a picture takes in a grid.
+fn zoom(shape: ImageShape) -> u32 {
+    if shape.width.max(shape.height) <= SMALL {
+        2
+    } else {
+        1
+    }
 }
 
 /// Pixels from one picture of a grid to the next: to the right, and down.
 pub fn cell(shape: ImageShape) -> [u32; 2] {
-    [shape.width, shape.height].map(|size| size as u32 * ZOOM + GAP)
+    [shape.width, shape.height].map(|size| size as u32 * zoom(shape) + GAP)
 }
 
 /// Pixels of a side of a grid with so many pictures, of which one takes `cell`.
@@ -50,24 +61,32 @@ pub fn side(cell: u32, pictures: usize) -> u32 {
 }
 
 /// The same as pixels.
-pub(super) fn image(values: &[f32], shape: ImageShape, columns: usize) -> GrayImage {
+pub(super) fn image(values: &[f32], shape: ImageShape, columns: usize) -> Result<DynamicImage> {
     let count = values.len() / shape.values();
     let columns = columns.min(count).max(1);
     let [cell_width, cell_height] = cell(shape);
-    let across = |cells: usize| side(cell_width, cells);
-    let down = |cells: usize| side(cell_height, cells);
-    let (width, height) = (across(columns), down(count.div_ceil(columns)));
-    let mut grid = GrayImage::from_pixel(width, height, image::Luma([GAP_GREY]));
+    let (width, height) = (
+        side(cell_width, columns),
+        side(cell_height, count.div_ceil(columns)),
+    );
+    let (zoom, channels) = (zoom(shape) as usize, shape.channels);
+    let across = width as usize * channels;
+    let mut pixels = vec![GAP_GREY; across * height as usize];
     for (index, values) in values.chunks_exact(shape.values()).enumerate() {
-        let picture = picture(values, shape);
-        let (left, top) = (across(index % columns), down(index / columns));
-        for y in 0..cell_height - GAP {
-            for x in 0..cell_width - GAP {
-                grid.put_pixel(left + x, top + y, *picture.get_pixel(x / ZOOM, y / ZOOM));
+        let left = side(cell_width, index % columns) as usize * channels;
+        let top = side(cell_height, index / columns) as usize;
+        let rows = values.chunks_exact(shape.width * channels).enumerate();
+        for (row, values) in rows {
+            let wide = values.chunks_exact(channels);
+            let wide = wide.flat_map(|pixel| std::iter::repeat_n(pixel, zoom).flatten());
+            let wide: Vec<u8> = wide.map(|&value| byte(value)).collect();
+            for line in 0..zoom {
+                let place = (top + row * zoom + line) * across + left;
+                pixels[place..place + wide.len()].copy_from_slice(&wide);
             }
         }
     }
-    grid
+    picture(pixels, [width, height], channels)
 }
 
 /// Columns that make a grid of `count` pictures about square.
@@ -94,7 +113,9 @@ pub fn png_sets(sets: &[&[f32]], shape: ImageShape, columns: usize) -> Result<Ve
 
 /// One picture at its own size, as a PNG file.
 pub fn single_png(values: &[f32], shape: ImageShape) -> Result<Vec<u8>> {
-    encode(&picture(values, shape))
+    let pixels = values.iter().map(|&value| byte(value)).collect();
+    let size = [shape.width, shape.height].map(|size| size as u32);
+    encode(&picture(pixels, size, shape.channels)?)
 }
 
 #[cfg(test)]
@@ -110,10 +131,29 @@ mod tests {
             .collect();
         let png = png(&values, SHAPE, 3).expect("a PNG");
         let grid = image::load_from_memory(&png).expect("a picture").to_luma8();
-        let cell = SHAPE.width as u32 * ZOOM + GAP;
+        let [cell, _] = cell(SHAPE);
         assert_eq!(grid.dimensions(), (3 * cell + GAP, 2 * cell + GAP));
         let grey_at = |column, row| grid.get_pixel(column * cell + 20, row * cell + 20).0[0];
         assert_eq!([grey_at(0, 0), grey_at(1, 0), grey_at(2, 0)], [0, 64, 128]);
         assert_eq!([grey_at(0, 1), grey_at(1, 1)], [191, 255]);
+    }
+
+    #[test]
+    fn a_picture_in_colour_stays_so() {
+        let shape = ImageShape {
+            height: 2,
+            width: 41,
+            channels: 3,
+        };
+        let mut values = vec![0.0; 2 * shape.values()];
+        values[shape.values() + 1] = 1.0;
+        let png = png(&values, shape, 1).expect("a PNG");
+        let grid = image::load_from_memory(&png).expect("a picture").to_rgb8();
+        assert_eq!(grid.dimensions(), (41 + 4, 2 * 2 + 6));
+        assert_eq!(grid.get_pixel(2, 6).0, [0, 255, 0]);
+        assert_eq!(grid.get_pixel(0, 0).0, [GAP_GREY; 3]);
+        let single = single_png(&values[..shape.values()], shape).expect("a PNG");
+        let single = image::load_from_memory(&single).expect("a picture");
+        assert_eq!((single.width(), single.height()), (41, 2));
     }
 }

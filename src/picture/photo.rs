@@ -1,18 +1,13 @@
 //! Anyone's pictures, as a model takes them.
 
 use crate::data::ImageShape;
+use crate::data::pictures::decode::LARGEST_FILE;
+use crate::data::pictures::fit::border_mean;
+use crate::data::pictures::{self, Fit};
 use crate::{Error, Result, files};
 use image::imageops::FilterType;
-use image::{DynamicImage, GrayImage, ImageBuffer, ImageDecoder, ImageReader, Limits, Pixel};
-use std::io::Cursor;
+use image::{DynamicImage, GrayImage, ImageBuffer, Pixel};
 use std::path::Path;
-
-/// Photographs with more rows or columns are refused, and so are those that need more memory.
-const LARGEST_SIDE: u32 = 16_384;
-const LARGEST_FILE: u64 = 256 << 20;
-/// Bytes of pixels that a byte of a file can hold at most: deflate packs 1032, JPEG about as many. Who
-/// promises more has no memory set aside for it.
-const MOST_PACKED: u64 = 2048;
 
 /// Reads anyone's picture as a model of grey images of a shape takes it: 0 is background, 1 is ink.
 ///
@@ -21,7 +16,7 @@ const MOST_PACKED: u64 = 2048;
 ///
 /// # Errors
 ///
-/// If the file is not a PNG or JPEG picture, or is absurdly large.
+/// If the file is no picture, or is absurdly large.
 pub fn read_picture(path: &Path, shape: ImageShape) -> Result<Vec<f32>> {
     Ok(fit(read_grey(path)?, shape))
 }
@@ -32,27 +27,24 @@ pub fn read_picture(path: &Path, shape: ImageShape) -> Result<Vec<f32>> {
 ///
 /// As of [`read_picture`].
 pub fn read_grey(path: &Path) -> Result<GrayImage> {
+    Ok(grey_on_white(read_pixels(path)?))
+}
+
+/// Reads anyone's picture as data that are pictures have been read: 0 to 255.
+///
+/// # Errors
+///
+/// As of [`read_picture`].
+pub fn read_fitted(path: &Path, shape: ImageShape, how: Fit) -> Result<Vec<u8>> {
+    Ok(pictures::fit(read_pixels(path)?, shape, how))
+}
+
+fn read_pixels(path: &Path) -> Result<DynamicImage> {
     let content = files::read(path, LARGEST_FILE)?;
-    let most = content.len() as u64 * MOST_PACKED;
-    let bad = |error: &dyn std::fmt::Display| {
-        Error::input(path.display(), format!("is not a usable picture: {error}"))
-            .hint("give a PNG or JPEG file")
-    };
-    let mut reader = ImageReader::new(Cursor::new(content))
-        .with_guessed_format()
-        .map_err(|error| bad(&error))?;
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(LARGEST_SIDE);
-    limits.max_image_height = Some(LARGEST_SIDE);
-    limits.max_alloc = Some(4 * LARGEST_FILE);
-    reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(|error| bad(&error))?;
-    if decoder.total_bytes() > most {
-        let (width, height) = decoder.dimensions();
-        return Err(bad(&format!("it is too short for {width}x{height} pixels")));
-    }
-    let picture = DynamicImage::from_decoder(decoder).map_err(|error| bad(&error))?;
-    Ok(grey_on_white(picture))
+    pictures::decode(&content).map_err(|why| {
+        Error::input(path.display(), format!("is not a usable picture: {why}"))
+            .hint("give a PNG, JPEG, WebP, BMP, GIF or TIFF file")
+    })
 }
 
 fn grey_on_white(picture: DynamicImage) -> GrayImage {
@@ -74,10 +66,10 @@ fn on_white<P: Pixel<Subpixel = u8>>(picture: &ImageBuffer<P, Vec<u8>>) -> GrayI
 }
 
 fn fit(mut picture: GrayImage, shape: ImageShape) -> Vec<f32> {
-    if border_mean(&picture) > 127.0 {
+    if border_mean(&picture).0[0] > 127 {
         image::imageops::invert(&mut picture);
     }
-    let background = border_mean(&picture).round() as u8;
+    let background = border_mean(&picture).0[0];
     let frame = [shape.width, shape.height].map(|size| size as u32);
     let sizes = [picture.width(), picture.height()];
     let scale = |axis: usize| f64::from(frame[axis]) / f64::from(sizes[axis]);
@@ -91,18 +83,6 @@ fn fit(mut picture: GrayImage, shape: ImageShape) -> Vec<f32> {
     let [left, top] = [(frame[0] - width) / 2, (frame[1] - height) / 2].map(i64::from);
     image::imageops::replace(&mut fitted, &picture, left, top);
     fitted.iter().map(|&v| f32::from(v) / 255.0).collect()
-}
-
-/// The mean grey of the outermost pixels: what a picture's background is.
-fn border_mean(picture: &GrayImage) -> f64 {
-    let (width, height) = picture.dimensions();
-    let border = picture
-        .enumerate_pixels()
-        .filter(|(x, y, _)| *x == 0 || *y == 0 || x + 1 == width || y + 1 == height);
-    let (sum, count) = border.fold((0.0, 0.0), |(sum, count), (_, _, pixel)| {
-        (sum + f64::from(pixel.0[0]), count + 1.0)
-    });
-    sum / f64::max(count, 1.0)
 }
 
 #[cfg(test)]

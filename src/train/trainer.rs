@@ -43,18 +43,9 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     ///
-    /// If a batch is larger than the data set, or its images have another shape than the model's.
+    /// If the images have another shape than the model's.
     pub fn new(config: &'a Config, dataset: &'a Dataset, vae: Vae) -> Result<Self> {
         vae.refuse_other_images(dataset)?;
-        if config.batch_size > dataset.train.len() {
-            let why = format!(
-                "is {}, but {} has only {} training images",
-                config.batch_size,
-                dataset.name,
-                dataset.train.len()
-            );
-            return Err(Error::input("batch_size", why));
-        }
         let adam = AdamConfig {
             beta1: config.adam_beta1,
             beta2: config.adam_beta2,

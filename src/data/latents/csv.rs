@@ -1,6 +1,6 @@
 //! Latent vectors as comma-separated values, as pandas and NumPy read and write them.
 
-use super::encoded::{Encoded, LABEL, Latents};
+use super::encoded::{Encoded, LABEL, Latents, Wanted};
 use super::rows::Rows;
 use ::csv::{ReaderBuilder, StringRecord, Trim, Writer};
 
@@ -28,35 +28,43 @@ pub(super) fn write(encoded: &Encoded) -> Result<Vec<u8>, String> {
 
 /// The latent vectors in a table: with a first line of names, or with numbers alone. A first column without a name is an
 /// index.
-pub(super) fn read(content: &[u8]) -> Result<Latents, String> {
-    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+pub(super) fn read(content: &[u8], wanted: Wanted) -> Result<Latents, String> {
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .trim(Trim::All)
         .from_reader(content);
     let mut record = StringRecord::new();
-    let mut next = |record: &mut StringRecord| {
-        let found = reader.read_record(record);
-        found.map_err(|_| "it is neither an array nor a table of numbers".to_string())
+    // Lines of nothing but spaces are as good as none.
+    let mut next = |record: &mut StringRecord| loop {
+        match reader.read_record(record) {
+            Ok(true) if record.len() == 1 && record[0].is_empty() => {}
+            Ok(found) => return Ok(found),
+            Err(error) => {
+                return Err(format!(
+                    "it is neither an array nor a table of numbers: {error}"
+                ));
+            }
+        }
     };
     next(&mut record)?;
     let columns = record.len();
-    let is_number = |field: &str| field.parse::<f32>().is_ok();
-    let counts = record.iter().enumerate();
-    let counts = counts
-        .into_iter()
-        .all(|(column, name)| name == column.to_string());
-    let has_names = counts || !record.iter().all(is_number);
-    let mut rows = match has_names {
-        true => Rows::with_columns(record.iter())?,
+    let mut rows = match has_names(&record) {
+        true => {
+            // NumPy begins a line of names so.
+            let names = record
+                .iter()
+                .map(|name| name.trim_start_matches(['#', ' ']));
+            let rows = Rows::with_columns(names, wanted)?;
+            next(&mut record)?;
+            rows
+        }
         false => {
             let names: Vec<String> = (0..columns).map(|column| column.to_string()).collect();
-            Rows::with_columns(names.iter().map(String::as_str))?
+            Rows::with_columns(names.iter().map(String::as_str), wanted)?
         }
     };
-    let mut more = !has_names || next(&mut record)?;
-    while more {
+    while !record.is_empty() {
         let line = record.position().map_or(0, ::csv::Position::line);
         if record.len() != columns {
             return Err(format!(
@@ -64,8 +72,17 @@ pub(super) fn read(content: &[u8]) -> Result<Latents, String> {
                 record.len()
             ));
         }
-        rows.push(line, |place| record.get(place).map(str::to_string))?;
-        more = next(&mut record)?;
+        rows.push(line, |place| &record[place])?;
+        next(&mut record)?;
     }
     rows.latents()
+}
+
+/// Whether a first line has names, and not numbers: 0, 1, 2 and so on are names, as pandas gives them; of one column a
+/// number.
+fn has_names(record: &StringRecord) -> bool {
+    let is_number = |field: &str| field.parse::<f32>().is_ok();
+    let mut places = record.iter().enumerate();
+    let counts = record.len() > 1 && places.all(|(column, name)| name == column.to_string());
+    counts || !record.iter().all(is_number)
 }

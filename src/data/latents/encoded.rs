@@ -41,6 +41,15 @@ impl Encoded {
     }
 }
 
+/// What a reader of latent vectors wants.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// At most so many of them.
+    pub most: usize,
+    /// Whether it wants their labels, too; if not, whatever stands in their place does no harm.
+    pub labels: bool,
+}
+
 /// Latent vectors, to be decoded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Latents {

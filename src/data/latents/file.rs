@@ -1,8 +1,8 @@
 //! Latent vectors as the content of a file, and out of it.
 
-use super::encoded::{Encoded, Latents};
+use super::encoded::{Encoded, Latents, Wanted};
 use super::{csv, jsonl, npz};
-use crate::data::npy;
+use crate::data::{npy, npz as archive};
 use crate::{Error, Result};
 use std::fmt::Display;
 
@@ -41,29 +41,32 @@ pub fn write(encoded: &Encoded, form: Form) -> Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// If it is no such file, or not all its numbers are; `name` is what the error calls it.
-pub fn read(content: &[u8], name: impl Display) -> Result<Latents> {
+/// If it is in none of the forms, or holds anything but finite numbers, or more vectors than are wanted; `name` is what
+/// the error calls it.
+pub fn read(content: &[u8], wanted: Wanted, name: impl Display) -> Result<Latents> {
+    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     let first = content.iter().find(|byte| !byte.is_ascii_whitespace());
     let read = match first {
         None => Err("it is empty".into()),
         Some(_) if content.starts_with(npy::MAGIC) => {
-            npy::read(content).and_then(|array| npz::latents(array, None))
+            npy::read(content).and_then(|array| npz::latents(array, None, wanted))
         }
-        Some(_) if content.starts_with(npz::MAGIC) => npz::read(content),
-        Some(b'{' | b'[') => jsonl::read(content),
-        Some(_) => csv::read(content),
+        Some(_) if archive::is_archive(content) => npz::read(content, wanted),
+        Some(b'{' | b'[') => jsonl::read(content, wanted),
+        Some(_) => csv::read(content, wanted),
     };
-    read.map_err(|why| {
-        let hint =
-            "latent vectors are in an .npy, .npz, .csv or .jsonl file, as `vae encode` writes them";
-        Error::input(name, why).hint(hint)
-    })
+    read.map_err(|why| Error::input(name, why))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::encoded::{LOG_VARIANCE, MEAN};
     use super::*;
+
+    const ALL: Wanted = Wanted {
+        most: 1000,
+        labels: true,
+    };
 
     fn encoded() -> Encoded {
         Encoded {
@@ -81,7 +84,7 @@ mod tests {
         let encoded = encoded();
         for form in [Form::Npz, Form::Npy, Form::Csv, Form::Jsonl] {
             let file = write(&encoded, form).expect("a file");
-            let latents = read(&file, "file").expect("latent vectors");
+            let latents = read(&file, ALL, "file").expect("latent vectors");
             assert_eq!(latents.latent_dim, 2);
             let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(&latents.values), bits(&encoded.parts[0].1), "{form:?}");
@@ -106,7 +109,7 @@ mod tests {
 
     #[track_caller]
     fn values(content: &str) -> Vec<f32> {
-        read(content.as_bytes(), "file")
+        read(content.as_bytes(), ALL, "file")
             .expect("latent vectors")
             .values
     }
@@ -154,13 +157,13 @@ mod tests {
             ("mean0\n", "there are no latent vectors in it"),
             (
                 "{\"mean\":[1]}\n{\"mean\":[1,2]}\n",
-                "line 2 has other names than line 1",
+                "line 2 has more numbers than the first",
             ),
             ("{\"mean\":[null]}\n", "line 1, mean0: `null` is no number"),
             ("{\"mean\":[1}\n", "line 1 is no JSON"),
             ("[1]\nhello\n", "line 2 is no JSON"),
         ] {
-            let error = read(table.as_bytes(), "file").expect_err(table);
+            let error = read(table.as_bytes(), ALL, "file").expect_err(table);
             assert!(error.why.contains(expected), "{table}: {}", error.why);
         }
     }

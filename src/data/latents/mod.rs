@@ -7,5 +7,5 @@ mod jsonl;
 mod npz;
 mod rows;
 
-pub use encoded::{Encoded, LATENT, LOG_VARIANCE, Latents, MEAN};
+pub use encoded::{Encoded, LATENT, LOG_VARIANCE, Latents, MEAN, Wanted};
 pub use file::{Form, read, write};

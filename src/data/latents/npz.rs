@@ -1,83 +1,40 @@
-//! Latent vectors in NumPy's archives: ZIP files that hold an array file a name.
+//! Latent vectors in NumPy's archives.
 
-use super::encoded::{Encoded, LABEL, LATENT, Latents, MEAN};
+use super::encoded::{Encoded, LABEL, LATENT, Latents, MEAN, Wanted};
 use super::rows::label;
 use crate::data::npy::{self, Array};
-use std::io::{Cursor, Read, Write};
-use zip::read::ZipArchive;
-use zip::write::{SimpleFileOptions, ZipWriter};
-use zip::{CompressionMethod, DateTime};
+use crate::data::npz::{self, Archive};
 
-/// What such a file starts with.
-pub(super) const MAGIC: &[u8] = b"PK";
-
-/// Deflate cannot pack more than this many bytes into one.
-const DEFLATE_LIMIT: u64 = 1032;
-
-/// The content of a file. The same arrays make the same bytes, whatever the time.
+/// The content of a file.
 pub(super) fn write(encoded: &Encoded) -> Result<Vec<u8>, String> {
-    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-    let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Stored)
-        .last_modified_time(DateTime::default());
+    let shape = [encoded.len(), encoded.latent_dim];
     let parts = encoded.parts.iter();
-    let parts = parts.map(|(name, values)| {
-        (
-            *name,
-            npy::floats(values, &[encoded.len(), encoded.latent_dim]),
-        )
-    });
+    let parts = parts.map(|(name, values)| (*name, npy::floats(values, &shape)));
     let labels = encoded.labels.iter();
     let labels = labels.map(|labels| (LABEL, npy::bytes(labels, &[labels.len()])));
-    for (name, array) in parts.chain(labels) {
-        let begun = writer.start_file(format!("{name}.npy"), options);
-        begun.map_err(|error| error.to_string())?;
-        writer
-            .write_all(&array)
-            .map_err(|error| error.to_string())?;
-    }
-    let file = writer.finish().map_err(|error| error.to_string())?;
-    Ok(file.into_inner())
+    npz::write(parts.chain(labels))
 }
 
+/// Numbers that an archive may hold whatever its own size: so many latent vectors of zeros are packed well.
+const MOST_PACKED: usize = 4 << 20;
+
 /// The latent vectors in an archive: its `latent`, else its `mean`, else its only array besides `label`.
-pub(super) fn read(content: &[u8]) -> Result<Latents, String> {
-    let damaged = |error: &dyn std::fmt::Display| format!("it is no usable archive: {error}");
-    let mut archive = ZipArchive::new(Cursor::new(content)).map_err(|error| damaged(&error))?;
-    let names = archive.file_names().filter_map(Result::ok);
-    let names: Vec<String> = names.map(String::from).collect();
-    let has = |name: &str| names.iter().any(|of| of.strip_suffix(".npy") == Some(name));
-    let others: Vec<&str> = names
-        .iter()
-        .filter_map(|name| name.strip_suffix(".npy"))
-        .filter(|&name| name != LABEL)
-        .collect();
-    let name = match (
-        [LATENT, MEAN].into_iter().find(|name| has(name)),
-        &others[..],
-    ) {
-        (Some(name), _) => name,
-        (None, [only]) => only,
+pub(super) fn read(content: &[u8], wanted: Wanted) -> Result<Latents, String> {
+    let mut archive = Archive::open(content)?;
+    let known = [LATENT, MEAN].into_iter().find(|name| archive.has(name));
+    let others = archive.names.iter().filter(|name| *name != LABEL);
+    let others: Vec<&String> = others.collect();
+    let name = match (known, &others[..]) {
+        (Some(name), _) => name.to_string(),
+        (None, [only]) => only.to_string(),
         (None, _) => return Err("there is no array `latent` or `mean` in it".into()),
     };
-    let mut array = |name: &str| {
-        let of_array = |why: &dyn std::fmt::Display| format!("its array `{name}`: {why}");
-        let mut file = archive
-            .by_name(&format!("{name}.npy"))
-            .map_err(|error| of_array(&error))?;
-        let most = content.len() as u64 * DEFLATE_LIMIT;
-        let mut array = Vec::new();
-        let read = file.by_ref().take(most).read_to_end(&mut array);
-        read.map_err(|error| of_array(&error))?;
-        npy::read(&array).map_err(|why| of_array(&why))
+    let vectors = archive.array(&name, MOST_PACKED.max(content.len()))?;
+    let labels = match wanted.labels && archive.has(LABEL) {
+        true => Some(archive.array(LABEL, wanted.most)?),
+        false => None,
     };
-    let vectors = array(name)?;
-    let labels = if has(LABEL) {
-        Some(array(LABEL)?)
-    } else {
-        None
-    };
-    latents(vectors, labels)
+    latents(vectors, labels, wanted)
 }
 
 /// Latent vectors of arrays.
@@ -86,7 +43,11 @@ pub(super) fn read(content: &[u8]) -> Result<Latents, String> {
 ///
 /// - vectors: (vectors, latent dimensions), or (latent dimensions) of one
 /// - labels: (vectors)
-pub(super) fn latents(vectors: Array, labels: Option<Array>) -> Result<Latents, String> {
+pub(super) fn latents(
+    vectors: Array,
+    labels: Option<Array>,
+    wanted: Wanted,
+) -> Result<Latents, String> {
     let latent_dim = match vectors.shape[..] {
         [latent_dim] | [_, latent_dim] if !vectors.values.is_empty() => latent_dim,
         _ => {
@@ -104,6 +65,12 @@ pub(super) fn latents(vectors: Array, labels: Option<Array>) -> Result<Latents, 
         ));
     }
     let count = vectors.values.len() / latent_dim;
+    if count > wanted.most {
+        return Err(format!(
+            "it holds {count} vectors, more than {}",
+            wanted.most
+        ));
+    }
     let labels = labels.map(|labels| {
         let found: Vec<u8> = labels
             .values

@@ -1,24 +1,37 @@
 //! Latent vectors in lines of text with named columns.
 
-use super::encoded::{LABEL, LATENT, Latents, MEAN};
+use super::encoded::{LABEL, LATENT, Latents, MEAN, Wanted};
 use std::collections::HashMap;
+
+/// No line has more columns.
+const MOST_COLUMNS: usize = 100_000;
+/// What is quoted of a file in an error, at most.
+const MOST_QUOTED: usize = 40;
 
 /// Takes latent vectors out of rows, of whose columns it knows the names.
 pub(super) struct Rows {
     /// The names of the columns of latent vectors, and which those are.
     columns: Vec<(String, usize)>,
     label: Option<usize>,
+    most: usize,
     values: Vec<f32>,
     labels: Vec<u8>,
 }
 
 impl Rows {
-    /// Looks for `latent0`, `latent1` and so on among names; else for `mean0` and so on; else for `0` and so on.
-    pub fn with_columns<'a>(names: impl Iterator<Item = &'a str>) -> Result<Self, String> {
+    /// Looks for `latent0`, `latent1` and so on among names; else for `mean0` and so on; else for `0` and so on. Without
+    /// them a table has other columns, or they are not set apart by commas.
+    pub fn with_columns<'a>(
+        names: impl Iterator<Item = &'a str>,
+        wanted: Wanted,
+    ) -> Result<Self, String> {
         let mut label = None;
         let mut found: [HashMap<usize, usize>; 3] = Default::default();
         for (place, name) in names.enumerate() {
-            if name == LABEL {
+            if place == MOST_COLUMNS {
+                return Err(format!("it has more than {MOST_COLUMNS} columns"));
+            }
+            if name == LABEL && wanted.labels {
                 label = Some(place);
             }
             let stem = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
@@ -31,10 +44,10 @@ impl Rows {
             }
         }
         let stems = [LATENT, MEAN, ""].into_iter().zip(found);
-        let (stem, places) = stems
-            .into_iter()
-            .find(|(_, places)| !places.is_empty())
-            .ok_or("there are no columns latent0, latent1, ... or mean0, mean1, ...")?;
+        let found = stems.into_iter().find(|(_, places)| !places.is_empty());
+        let (stem, places) = found.ok_or(
+            "there are no columns latent0, latent1, ... or mean0, mean1, ..., set apart by commas",
+        )?;
         let column = |dimension| {
             let name = format!("{stem}{dimension}");
             let missing = format!("there is no column {name}");
@@ -46,33 +59,38 @@ impl Rows {
         Ok(Self {
             columns,
             label,
+            most: wanted.most,
             values: Vec::new(),
             labels: Vec::new(),
         })
     }
 
-    /// Takes in a row, of at least as many fields as there are names.
-    pub fn push(
-        &mut self,
-        line: u64,
-        fields: impl Fn(usize) -> Option<String>,
-    ) -> Result<(), String> {
+    /// Takes in a row; `field` is what there is in a column.
+    pub fn push<'a>(&mut self, line: u64, field: impl Fn(usize) -> &'a str) -> Result<(), String> {
         for (name, place) in &self.columns {
-            let field = fields(*place).unwrap_or_default();
-            let bad = |why| format!("line {line}, {name}: `{field}` is no number{why}");
-            let value: f32 = field.parse().map_err(|_| bad(""))?;
+            let text = field(*place);
+            let bad = |why| format!("line {line}, {name}: `{}` is no number{why}", quoted(text));
+            let value: f32 = text.parse().map_err(|_| bad(""))?;
             if !value.is_finite() {
                 return Err(bad(" that is finite"));
             }
             self.values.push(value);
         }
         if let Some(place) = self.label {
-            let field = fields(place).unwrap_or_default();
-            let label = field.parse().ok().and_then(label);
-            let bad = || format!("line {line}, {LABEL}: `{field}` is no label from 0 to 255");
+            let text = field(place);
+            let label = text.parse().ok().and_then(label);
+            let bad = || {
+                format!(
+                    "line {line}, {LABEL}: `{}` is no label from 0 to 255",
+                    quoted(text)
+                )
+            };
             self.labels.push(label.ok_or_else(bad)?);
         }
-        Ok(())
+        match self.values.len() > self.most.saturating_mul(self.columns.len()) {
+            true => Err(format!("it holds more than {} vectors", self.most)),
+            false => Ok(()),
+        }
     }
 
     /// What was taken in.
@@ -92,4 +110,15 @@ impl Rows {
 pub(super) fn label(value: f32) -> Option<u8> {
     let label = value as u8;
     (f32::from(label) == value).then_some(label)
+}
+
+/// The beginning of what a stranger's file holds, without what would move a terminal.
+pub(super) fn quoted(text: &str) -> String {
+    let beginning: String = text.chars().take(MOST_QUOTED).collect();
+    let more = if beginning.len() < text.len() {
+        "..."
+    } else {
+        ""
+    };
+    format!("{}{more}", beginning.escape_debug())
 }

@@ -1,0 +1,13 @@
+//! Pictures that somebody has, in folders, as data to learn from.
+
+mod cache;
+pub mod decode;
+pub mod fit;
+pub mod folder;
+mod list;
+pub mod reading;
+
+pub use decode::decode;
+pub use fit::{Fit, fit};
+pub use list::is_picture;
+pub use reading::Reading;

@@ -1,0 +1,408 @@
+//! Anyone's data: folders of pictures, arrays, IDX files of every layout.
+
+mod common;
+
+use common::{Outcome, Place};
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use serde_json::{Value, json};
+use std::io::Cursor;
+use vae::data::{npy, npz};
+
+/// A picture with a bright square on a ground of a colour; where it is, and how large, depends on its number.
+fn picture(number: u32, [width, height]: [u32; 2], ground: [u8; 3]) -> RgbImage {
+    let (left, top) = (2 + number % 13, 2 + number * 5 % 11);
+    RgbImage::from_fn(width, height, |x, y| {
+        let is_square = (left..left + 9).contains(&x) && (top..top + 9).contains(&y);
+        Rgb(if is_square { [250, 240, 30] } else { ground })
+    })
+}
+
+fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    picture.write_to(&mut file, format).unwrap();
+    file.into_inner()
+}
+
+/// A place with a folder of `count` pictures in two folders, all of one size, some of each format.
+fn with_pictures(count: u32, size: [u32; 2]) -> Place {
+    let place = Place::new();
+    for number in 0..count {
+        let (label, ground) =
+            [("cats", [20, 30, 160]), ("dogs", [150, 20, 40])][number as usize % 2];
+        let (format, ending) = [
+            (ImageFormat::Png, "png"),
+            (ImageFormat::Jpeg, "JPG"),
+            (ImageFormat::WebP, "webp"),
+            (ImageFormat::Bmp, "bmp"),
+            (ImageFormat::Tiff, "tif"),
+            (ImageFormat::Gif, "gif"),
+        ][number as usize % 6];
+        let picture = DynamicImage::from(picture(number, size, ground));
+        let name = format!("pets/{label}/{number:03}.{ending}");
+        place.write(&name, encoded(&picture, format));
+    }
+    place
+}
+
+/// Trains for a few steps; what it said.
+fn train(place: &Place, flags: &str) -> Outcome {
+    let line = "train --steps 6 --batch-size 8 --image-every 3 --eval-every 6 --save-every 6";
+    place.ok(&format!("{line} {flags}"))
+}
+
+#[test]
+fn a_folder_of_pictures_is_learnt_from_at_once() {
+    let place = with_pictures(120, [32, 32]);
+    place.write("pets/cats/broken.png", b"\x89PNG\r\n\x1a\n and no more");
+    place.write("pets/cats/notes.txt", "not a picture");
+    place.write("pets/.thumbs/0.png", "hidden");
+    let said = train(&place, "--data pets --out run").stderr;
+    assert!(
+        said.contains("1 of 121 pictures cannot be read: cats/broken.png: "),
+        "{said}"
+    );
+    assert!(
+        said.contains(" test images of 32x32x3, which were held out"),
+        "{said}"
+    );
+    assert!(said.contains("labels: 0 cats, 1 dogs"), "{said}");
+    let config = place.json("run/config.json");
+    assert_eq!(config["image"], json!({"size": 32, "channels": 3}));
+    assert_eq!(
+        (&config["fit"], &config["test_share"]),
+        (&json!("crop"), &json!(0.1))
+    );
+    assert_eq!(config["provenance"]["dataset"], "pictures");
+
+    // Pictures are in colour.
+    place.ok("sample --n 6 --columns 3 --seed 1 --model run out.png");
+    let grid = image::open(place.path("out.png")).unwrap();
+    assert_eq!((grid.width(), grid.height()), (3 * 66 + 2, 2 * 66 + 2));
+    assert!(
+        grid.to_rgb8()
+            .pixels()
+            .any(|pixel| pixel.0 != [pixel.0[0]; 3])
+    );
+    place.ok("sample --n 6 --seed 1 --model run out.npy");
+    assert_eq!(
+        npy::read(&place.read("out.npy")).unwrap().shape,
+        [6, 32, 32, 3]
+    );
+
+    // Every command has the same data and shape.
+    for line in [
+        "reconstruct --n 5",
+        "reconstruct pets/dogs/001.JPG --mask left",
+        "evaluate --importance-samples 5 --samples 20",
+        "latent interpolate 0 pets/cats/000.png",
+        "latent traverse --steps 3 --out t.svg",
+        "latent scatter",
+        "encode --split train",
+        "decode",
+        "sample --from posterior --n 2",
+    ] {
+        place.ok(&format!("{line} --model run"));
+    }
+    let kept = |place: &Place| -> usize {
+        let files = place.files("").into_keys();
+        files.filter(|file| file.contains("vae/pictures/")).count()
+    };
+    assert_eq!(kept(&place), 1);
+
+    // The same again, from what was decoded: on one thread, and after a pause.
+    let again = train(&place, "--data pets --out again --threads 1").stderr;
+    assert!(again.contains("cats/broken.png"), "{again}");
+    place.assert_same("run", "again");
+    place.write("constant.json", r#"{"schedule": "constant"}"#);
+    train(&place, "--config constant.json --data pets --out paused");
+    place.ok("train --resume paused --steps 9");
+    train(
+        &place,
+        "--config constant.json --data pets --out whole --steps 9",
+    );
+    assert!(place.read("paused/model.safetensors") == place.read("whole/model.safetensors"));
+    assert_eq!(kept(&place), 1);
+}
+
+#[test]
+fn a_shape_can_be_asked_for() {
+    let place = with_pictures(24, [60, 40]);
+    train(&place, "--data pets --out run");
+    assert_eq!(
+        place.json("run/config.json")["image"],
+        json!({"size": [40, 64], "channels": 3})
+    );
+    train(
+        &place,
+        "--data pets --image-size 16x24 --channels 1 --out small",
+    );
+    let config = place.json("small/config.json");
+    assert_eq!(config["image"], json!({"size": [16, 24], "channels": 1}));
+    place.ok("sample --n 2 --columns 1 --model small out.png");
+    assert_eq!(place.size_of("out.png"), (24 * 2 + 4, 2 * 34 + 2));
+    for fit in ["pad", "stretch"] {
+        place.write(&format!("{fit}.json"), json!({ "fit": fit }).to_string());
+        train(
+            &place,
+            &format!("--config {fit}.json --data pets --image-size 16 --out {fit}"),
+        );
+        assert_eq!(place.json(&format!("{fit}/config.json"))["fit"], fit);
+    }
+    assert!(place.read("pad/model.safetensors") != place.read("stretch/model.safetensors"));
+    // An odd size has no convolutions to halve it.
+    train(&place, "--data pets --image-size 9 --out odd");
+    for (line, why) in [
+        (
+            "--image-size 0",
+            "image.size: must be a whole number from 1 to 1024",
+        ),
+        ("--image-size 12x", "--image-size"),
+        ("--channels 2", "image.channels: must be 1 or 3"),
+        (
+            "--image-size 32 --data data",
+            "its images are 28x28, the configuration's are 32x32",
+        ),
+    ] {
+        place.refused(&format!("train {line} --out none"), 2, why);
+    }
+}
+
+#[test]
+fn too_many_bad_files_are_refused_by_name() {
+    let place = with_pictures(20, [20, 20]);
+    for name in ["a.png", "b.jpg", "c.webp"] {
+        place.write(&format!("pets/cats/{name}"), "no picture");
+    }
+    let why = "3 of 23 pictures cannot be read: cats/a.png: ";
+    place.refused("train --data pets --out run", 2, why);
+    train(&place, "--data pets --bad-images 3 --out run");
+    // What was accepted once is so in every command.
+    place.ok("reconstruct --model run");
+    place.write("empty/readme.txt", "nothing here");
+    place.refused("train --data empty --out none", 2, "holds no pictures");
+    place.write("one/1.png", place.read("pets/cats/000.png"));
+    place.refused(
+        "train --data one --out none",
+        2,
+        "there is no picture to learn from",
+    );
+}
+
+#[test]
+fn a_picture_that_is_added_moves_none_to_the_other_side() {
+    let place = with_pictures(80, [12, 12]);
+    let tested = |place: &Place, model: &str| -> Vec<String> {
+        place.ok(&format!("encode test.csv --model {model}"));
+        let text = place.text("test.csv");
+        text.lines()
+            .skip(1)
+            .map(|line| line[..1].to_string())
+            .collect()
+    };
+    train(&place, "--data pets --out before");
+    let before = tested(&place, "before");
+    let added = picture(77, [12, 12], [1, 2, 3]);
+    place.write(
+        "pets/dogs/zzz.png",
+        encoded(&added.into(), ImageFormat::Png),
+    );
+    place.write("more.json", json!({ "test_share": 0.5 }).to_string());
+    train(&place, "--data pets --config more.json --out after");
+    let after = tested(&place, "after");
+    assert!(
+        after.len() > before.len() + 10 && after.len() < 70,
+        "{}",
+        after.len()
+    );
+    // A folder that has its halves keeps them.
+    for (half, number) in [("train", 1), ("train", 2), ("train", 3), ("test", 4)] {
+        let picture = DynamicImage::from(picture(number, [12, 12], [9, 9, 9]));
+        place.write(
+            &format!("halves/{half}/{number}.png"),
+            encoded(&picture, ImageFormat::Png),
+        );
+    }
+    let said = train(&place, "--data halves --out halves-run").stderr;
+    assert!(
+        said.contains("3 training and 1 test images of 12x12x3, without labels\n"),
+        "{said}"
+    );
+    assert!(
+        said.contains("a batch of 8 has some of the 3 images several times"),
+        "{said}"
+    );
+}
+
+/// A JPEG file whose EXIF data say how the camera was held.
+fn held(picture: &RgbImage, orientation: u8) -> Vec<u8> {
+    let jpeg = encoded(&picture.clone().into(), ImageFormat::Jpeg);
+    let mut exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+    exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
+    let length = (exif.len() as u16 + 2).to_be_bytes();
+    [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
+}
+
+#[test]
+fn a_photo_is_held_as_its_camera_was() {
+    let place = Place::with_model();
+    // Dark ink on paper, in blocks that survive JPEG.
+    let upright = RgbImage::from_fn(64, 48, |x, y| {
+        let is_ink = x < 16 && y < 40 || x < 48 && y < 8;
+        Rgb([if is_ink { 10 } else { 245 }; 3])
+    });
+    // How the pixels lie in the file, for each value that says how to right them.
+    use image::imageops::{flip_horizontal, flip_vertical, rotate90, rotate180, rotate270};
+    let files = [
+        upright.clone(),
+        flip_horizontal(&upright),
+        rotate180(&upright),
+        flip_vertical(&upright),
+        flip_horizontal(&rotate90(&upright)),
+        rotate270(&upright),
+        flip_horizontal(&rotate270(&upright)),
+        rotate90(&upright),
+    ];
+    let kept = |name: &str| {
+        place.ok(&format!("reconstruct {name} --out kept.png --model run"));
+        image::open(place.path("kept.png")).unwrap().to_luma8()
+    };
+    place.write("upright.jpg", held(&upright, 1));
+    let expected = kept("upright.jpg");
+    for (orientation, pixels) in (1..).zip(files) {
+        place.write("held.jpg", held(&pixels, orientation));
+        let found = kept("held.jpg");
+        let pairs = found.pixels().zip(expected.pixels());
+        let most = pairs.map(|(a, b)| a.0[0].abs_diff(b.0[0])).max();
+        // The blocks of a JPEG lie elsewhere.
+        assert!(most < Some(12), "{orientation}: {most:?}");
+    }
+}
+
+#[test]
+fn arrays_are_learnt_from() {
+    let place = Place::new();
+    let pixels: Vec<u8> = (0..40 * 16 * 16u32).map(|i| (i * i % 251) as u8).collect();
+    let labels: Vec<u8> = (0..40).map(|i| i % 3).collect();
+    let part =
+        |from: usize, to: usize| npy::bytes(&pixels[from * 256..to * 256], &[to - from, 16, 16]);
+    let arrays = [
+        ("x_train", part(0, 30)),
+        ("y_train", npy::bytes(&labels[..30], &[30])),
+        ("x_test", part(30, 40)),
+        ("y_test", npy::bytes(&labels[30..], &[10])),
+    ];
+    place.write("keras.npz", npz::write(arrays.into_iter()).unwrap());
+    let said = train(&place, "--data keras.npz --out keras").stderr;
+    assert!(
+        said.contains("30 training and 10 test images of 16x16\n"),
+        "{said}"
+    );
+    place.ok("encode --model keras codes.csv");
+    assert!(
+        place
+            .text("codes.csv")
+            .lines()
+            .nth(1)
+            .unwrap()
+            .starts_with("0,")
+    );
+    // Fractions of one array, of which some are held out.
+    let fractions: Vec<f32> = pixels
+        .iter()
+        .map(|&pixel| f32::from(pixel) / 255.0)
+        .collect();
+    place.write("one.npy", npy::floats(&fractions, &[40, 16, 16]));
+    let said = train(&place, "--data one.npy --out one").stderr;
+    assert!(
+        said.contains(" test images of 16x16, which were held out"),
+        "{said}"
+    );
+    place.write("bytes.npy", part(0, 40));
+    train(&place, "--data bytes.npy --out bytes");
+    let weights = |run: &str| {
+        place.json(&format!("{run}/config.json"))["provenance"]["dataset_sha256"].clone()
+    };
+    assert_eq!(weights("one"), weights("bytes"));
+    place.write("wrong.npy", npy::floats(&[0.5, f32::NAN], &[1, 1, 2]));
+    place.refused("train --data wrong.npy --out none", 2, "a pixel is NaN");
+    place.write("black.npy", npy::bytes(&[0, 1, 1, 0], &[2, 1, 2]));
+    let said = train(&place, "--data black.npy --out black").stderr;
+    assert!(
+        said.contains("warning: all pixels are 0 or 1 of 255"),
+        "{said}"
+    );
+    place.write("same.npy", npy::bytes(&[9; 12], &[6, 1, 2]));
+    let said = train(&place, "--data same.npy --out same").stderr;
+    assert!(
+        said.contains("warning: all training images are the same"),
+        "{said}"
+    );
+}
+
+#[test]
+fn idx_files_lie_where_people_have_them() {
+    let place = Place::new();
+    let digest = |run: &str| -> Value {
+        place.json(&format!("{run}/config.json"))["provenance"]["dataset_sha256"].clone()
+    };
+    train(&place, "--data data --out run");
+    for file in vae::data::idx::FILES {
+        let content = place.read(&format!("data/{file}"));
+        place.write(&format!("torch/MNIST/raw/{file}"), &content);
+        if file.contains("images") {
+            place.write(&format!("unlabelled/{file}"), &content);
+        }
+        if file.starts_with("train") {
+            place.write(&format!("alone/{file}"), &content);
+        }
+    }
+    train(&place, "--data torch --out torch-run");
+    assert_eq!(digest("torch-run"), digest("run"));
+    train(&place, "--data unlabelled --out unlabelled-run");
+    assert!(digest("unlabelled-run") != digest("run"));
+    place.ok("evaluate --importance-samples 0 --samples 20 --model unlabelled-run");
+    place.config(
+        "labels.json",
+        &[
+            ("/conditional", json!(true)),
+            ("/data", json!("unlabelled")),
+        ],
+    );
+    place.refused(
+        "train --config labels.json --out none",
+        2,
+        "has no labels that tell images apart",
+    );
+    let said = train(&place, "--data alone --out alone-run").stderr;
+    assert!(said.contains("which were held out"), "{said}");
+    place.write(
+        "page/train-images-idx3-ubyte.gz",
+        "<!DOCTYPE html><html>not found</html>",
+    );
+    place.refused("train --data page --out none", 2, "it is a web page");
+    // Other sizes.
+    let mut header = [0x803u32, 6, 12, 16].map(u32::to_be_bytes).concat();
+    header.extend((0..6 * 12 * 16).map(|i| (i % 255) as u8));
+    place.write("other/train-images-idx3-ubyte", header);
+    train(&place, "--data other --out other-run");
+    assert_eq!(
+        place.json("other-run/config.json")["image"],
+        json!({"size": [12, 16], "channels": 1})
+    );
+}
+
+#[test]
+fn a_configuration_may_begin_with_a_mark_of_its_encoding() {
+    let place = Place::new();
+    let config = format!("\u{feff}{}", place.text("tiny.json"));
+    place.write("marked.json", config);
+    place.ok("train --config marked.json --out run");
+}
+
+#[test]
+fn a_flag_that_is_given_twice_is_what_it_was_given_last() {
+    let place = Place::with_model();
+    place.ok("sample --n 3 --seed 1 --seed 2 --n 2 --model run twice.npy");
+    place.ok("sample --n 2 --seed 2 --model run once.npy");
+    assert!(place.read("twice.npy") == place.read("once.npy"));
+}
