@@ -9,6 +9,16 @@ use std::path::Path;
 /// What the names of files that are being written begin and end with.
 const PARTIAL: (&str, &str) = (".vae-", ".partial");
 
+/// A path as a shell takes it: in quotes, if it needs some.
+pub fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+,:@%=".contains(letter);
+    match text.chars().all(is_plain) && !text.is_empty() {
+        true => text,
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
 /// Whether a path is `-`: stdin or stdout.
 pub fn is_stream(path: &Path) -> bool {
     path == Path::new("-")
@@ -223,4 +233,21 @@ pub fn is_occupied(path: &Path) -> bool {
 
 fn cannot_create(path: &Path, error: &std::io::Error) -> Error {
     Error::failed(path.display(), format!("cannot be created: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_can_be_pasted() {
+        for (path, expected) in [
+            ("runs/a-1.png", "runs/a-1.png"),
+            ("my runs/a", "'my runs/a'"),
+            ("it's", "'it'\\''s'"),
+            ("$(x)", "'$(x)'"),
+        ] {
+            assert_eq!(quoted(Path::new(path)), expected);
+        }
+    }
 }

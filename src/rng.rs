@@ -44,6 +44,8 @@ pub enum Purpose {
     Filling = 15,
     /// Posterior samples of images that are encoded; the step is the number of the image.
     Encoding = 16,
+    /// How training images are changed; the step is how many images were seen before.
+    Augment = 17,
 }
 
 /// The generator for one draw.

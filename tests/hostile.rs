@@ -23,7 +23,7 @@ use vae::data::idx::{read_folder, write_folder};
 use vae::data::latents::{self, Encoded, Form, LOG_VARIANCE, MEAN, Wanted};
 use vae::data::{Dataset, Fit, ImageShape, Reading, Split, arrays, npy, npz, pictures};
 use vae::model::architecture::Architecture;
-use vae::picture::photo::read_picture;
+use vae::picture::photo::read_ink;
 use vae::run::{Checkpoint, load_model, parse_metrics};
 
 #[global_allocator]
@@ -278,7 +278,7 @@ fn pictures() {
     let valid = valid.each_ref().map(|file| &file[..]);
     attack(&valid, factor, SLACK, |file, _| {
         std::fs::write(&path, summed_again(file.to_vec())).unwrap();
-        drop(read_picture(&path, ImageShape::MNIST));
+        drop(read_ink(&path, ImageShape::MNIST));
     });
 }
 
@@ -392,7 +392,8 @@ fn pictures_of_other_formats() {
         channels: 3,
     };
     let valid = valid.each_ref().map(|file| &file[..]);
-    attack(&valid, 8 * 2048, 8 << 20, |file, _| {
+    // Of one colour, they may be of 64 MiB whatever their size; that is held in a few forms.
+    attack(&valid, 8 * 2048, 256 << 20, |file, _| {
         if let Ok(picture) = pictures::decode(file) {
             drop(pictures::fit(picture, shape, Fit::Pad));
         }

@@ -107,7 +107,8 @@ fn a_folder_of_pictures_is_learnt_from_at_once() {
         let files = place.files("").into_keys();
         files.filter(|file| file.contains("vae/pictures/")).count()
     };
-    assert_eq!(kept(&place), 1);
+    // The pictures, and their shape.
+    assert_eq!(kept(&place), 2);
 
     // The same again, from what was decoded: on one thread, and after a pause.
     let again = train(&place, "--data pets --out again --threads 1").stderr;
@@ -121,7 +122,7 @@ fn a_folder_of_pictures_is_learnt_from_at_once() {
         "--config constant.json --data pets --out whole --steps 9",
     );
     assert!(place.read("paused/model.safetensors") == place.read("whole/model.safetensors"));
-    assert_eq!(kept(&place), 1);
+    assert_eq!(kept(&place), 2);
 }
 
 #[test]
@@ -149,7 +150,7 @@ fn a_shape_can_be_asked_for() {
         assert_eq!(place.json(&format!("{fit}/config.json"))["fit"], fit);
     }
     assert!(place.read("pad/model.safetensors") != place.read("stretch/model.safetensors"));
-    // An odd size has no convolutions to halve it.
+    // An odd size has convolutions of its own.
     train(&place, "--data pets --image-size 9 --out odd");
     for (line, why) in [
         (
@@ -160,7 +161,7 @@ fn a_shape_can_be_asked_for() {
         ("--channels 2", "image.channels: must be 1 or 3"),
         (
             "--image-size 32 --data data",
-            "its images are 28x28, the configuration's are 32x32",
+            "its images are 28x28; what is asked for are images of 32x32 pixels",
         ),
     ] {
         place.refused(&format!("train {line} --out none"), 2, why);
@@ -176,6 +177,8 @@ fn too_many_bad_files_are_refused_by_name() {
     let why = "3 of 23 pictures cannot be read: cats/a.png: ";
     place.refused("train --data pets --out run", 2, why);
     train(&place, "--data pets --bad-images 3 --out run");
+    // What is kept of them changes nothing.
+    place.refused("train --data pets --out again", 2, why);
     // What was accepted once is so in every command.
     place.ok("reconstruct --model run");
     place.write("empty/readme.txt", "nothing here");
@@ -231,6 +234,53 @@ fn a_picture_that_is_added_moves_none_to_the_other_side() {
         said.contains("a batch of 8 has some of the 3 images several times"),
         "{said}"
     );
+}
+
+#[test]
+fn a_shape_that_is_asked_for_stays() {
+    let place = with_pictures(24, [16, 16]);
+    train(&place, "--data pets --image-size 28 --channels 1 --out run");
+    place.ok("train --resume run --steps 7");
+    place.ok("train --config run/config.json --steps 2 --out again");
+    assert_eq!(
+        place.json("again/config.json")["image"],
+        json!({"size": 28, "channels": 1})
+    );
+}
+
+#[test]
+fn labels_are_known_by_their_names() {
+    let place = Place::new();
+    for (number, label) in (0..).zip(["ants", "bees", "cows"].repeat(8)) {
+        let picture = DynamicImage::from(picture(number, [12, 12], [9, 9, 9]));
+        let file = encoded(&picture, ImageFormat::Png);
+        place.write(&format!("all/{label}/{number}.png"), &file);
+        if label != "ants" {
+            place.write(&format!("some/{label}/{number}.png"), &file);
+        }
+    }
+    place.write(
+        "labels.json",
+        json!({"conditional": true, "classes": 3}).to_string(),
+    );
+    train(&place, "--config labels.json --data all --out run");
+    assert_eq!(
+        place.json("run/config.json")["labels"],
+        json!(["ants", "bees", "cows"])
+    );
+    place.ok("encode some.csv --data some --split train --model run");
+    let text = place.text("some.csv");
+    let labels: Vec<&str> = text.lines().skip(1).map(|line| &line[..1]).collect();
+    assert!(
+        labels.contains(&"1") && labels.contains(&"2") && !labels.contains(&"0"),
+        "{labels:?}"
+    );
+    place.write("strange/cats/1.png", place.read("all/ants/0.png"));
+    place.write("strange/cows/2.png", place.read("all/cows/2.png"));
+    let why = "has the label cats; the model's are ants, bees, cows";
+    let outcome = place.vae("reconstruct --data strange --model run");
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.stderr.contains(why), "{}", outcome.stderr);
 }
 
 /// A JPEG file whose EXIF data say how the camera was held.
@@ -323,6 +373,16 @@ fn arrays_are_learnt_from() {
         place.json(&format!("{run}/config.json"))["provenance"]["dataset_sha256"].clone()
     };
     assert_eq!(weights("one"), weights("bytes"));
+    // One's own photo, for a model that learnt colours from arrays.
+    place.write(
+        "colours.npy",
+        npy::bytes(&pixels[..30 * 192], &[30, 8, 8, 3]),
+    );
+    train(&place, "--data colours.npy --out colours");
+    let photo = DynamicImage::from(picture(3, [20, 30], [200, 0, 0]));
+    place.write("photo.png", encoded(&photo, ImageFormat::Png));
+    place.ok("reconstruct photo.png --mask top --model colours");
+    place.ok("latent traverse --image photo.png --dimensions 1 --model colours");
     place.write("wrong.npy", npy::floats(&[0.5, f32::NAN], &[1, 1, 2]));
     place.refused("train --data wrong.npy --out none", 2, "a pixel is NaN");
     place.write("black.npy", npy::bytes(&[0, 1, 1, 0], &[2, 1, 2]));
@@ -380,6 +440,18 @@ fn idx_files_lie_where_people_have_them() {
         "<!DOCTYPE html><html>not found</html>",
     );
     place.refused("train --data page --out none", 2, "it is a web page");
+    // One image cannot be on both sides.
+    let one = [
+        &[0x803u32, 1, 28, 28].map(u32::to_be_bytes).concat()[..],
+        &[7; 784],
+    ]
+    .concat();
+    place.write("one/train-images-idx3-ubyte", one);
+    place.refused(
+        "train --data one --out none",
+        2,
+        "there is no image to learn from",
+    );
     // Other sizes.
     let mut header = [0x803u32, 6, 12, 16].map(u32::to_be_bytes).concat();
     header.extend((0..6 * 12 * 16).map(|i| (i % 255) as u8));
@@ -405,4 +477,48 @@ fn a_flag_that_is_given_twice_is_what_it_was_given_last() {
     place.ok("sample --n 3 --seed 1 --seed 2 --n 2 --model run twice.npy");
     place.ok("sample --n 2 --seed 2 --model run once.npy");
     assert!(place.read("twice.npy") == place.read("once.npy"));
+}
+
+#[test]
+fn augmented_images_depend_on_the_seed_alone() {
+    let place = Place::new();
+    let with = |name: &str, augment: Value| {
+        place.config(&format!("{name}.json"), &[("/augment", augment)]);
+    };
+    with("flip", json!({"flip": true}));
+    with("both", json!({"flip": true, "shift": 2}));
+    let trained = |config: &str, flags: &str, out: &str| {
+        place.ok(&format!("train --config {config}.json {flags} --out {out}"));
+        place.read(&format!("{out}/model.safetensors"))
+    };
+    let both = trained("both", "--threads 1", "a");
+    assert!(trained("both", "--threads 3", "b") == both);
+    assert!(trained("flip", "", "c") != both);
+    assert!(trained("tiny", "", "d") != both);
+    place.config("far.json", &[("/augment", json!({"shift": 2000}))]);
+    place.refused(
+        "train --config far.json --out none",
+        2,
+        "augment.shift: must be",
+    );
+    place.config("odd.json", &[("/augment", json!({"turn": true}))]);
+    place.refused(
+        "train --config odd.json --out none",
+        2,
+        "unknown field `turn`",
+    );
+}
+
+#[test]
+fn a_hint_can_be_pasted() {
+    let place = Place::new();
+    let train = |out: &str| {
+        let mut command = place.command("train --config tiny.json --out");
+        command.arg(out).output().unwrap()
+    };
+    let said = String::from_utf8(train("my runs/it's").stderr).unwrap();
+    let hint = said.lines().last().unwrap();
+    assert!(hint.ends_with(r"--model 'my runs/it'\''s'"), "{hint}");
+    let again = String::from_utf8(train("my runs/it's").stderr).unwrap();
+    assert!(again.contains(r"--resume 'my runs/it'\''s'"), "{again}");
 }

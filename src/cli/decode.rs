@@ -24,8 +24,8 @@ pub struct Decode {
     #[arg(value_name = "FILE", default_value = "encoded.npz")]
     latent: PathBuf,
 
-    /// Where to: a grid (.png; - is stdout), a float32 array of shape (n, rows, columns) (.npy), or a directory (ends in /)
-    /// with one PNG a picture
+    /// Where to: a grid (.png; - is stdout), a float32 array (.npy) of shape (n, rows, columns), in colour (n, rows,
+    /// columns, 3), or a directory (ends in /) with one PNG a picture
     #[arg(value_name = "OUT", default_value = "decoded.png")]
     out: PathBuf,
 

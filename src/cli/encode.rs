@@ -10,7 +10,7 @@ use crate::data::{CLEAN, Examples, Source};
 use crate::model::Vae;
 use crate::model::sampling::encode_all;
 use crate::rng::{Purpose, normal};
-use crate::{Error, Result, run};
+use crate::{Error, Result, files, run};
 use candle_core::{Device, Tensor};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -20,8 +20,9 @@ use std::process::ExitCode;
 #[derive(Debug, Args)]
 #[command(override_usage = "vae encode [OPTIONS] [[IMAGE]... OUT]")]
 pub struct Encode {
-    /// Your own pictures (PNG or JPEG, - is stdin), if any, else the images of a data set; and last where to: arrays (.npz),
-    /// an array of the means alone (.npy), a table (.csv), or a JSON object a line (.jsonl, and - for stdout) [default: encoded.npz]
+    /// Your own pictures (PNG, JPEG and others; - is stdin), if any, else the images of a data set; and last where to:
+    /// arrays (.npz), an array of the means alone (.npy), a table (.csv), or a JSON object a line (.jsonl, and - for
+    /// stdout) [default: encoded.npz]
     #[arg(value_name = "IMAGE... OUT")]
     paths: Vec<PathBuf>,
 
@@ -65,7 +66,7 @@ fn form(out: &Path) -> Result<Form> {
         "csv" => Ok(Form::Csv),
         "jsonl" => Ok(Form::Jsonl),
         _ if is_picture(out) => {
-            let hint = format!("the last name is where to: vae encode {} encoded.npz", out.display());
+            let hint = format!("the last name is where to: vae encode {} encoded.npz", files::quoted(out));
             Err(Error::input(out.display(), "is a picture, not where latent vectors could go").hint(hint))
         }
         _ => Err(Error::input(out.display(), "is of no kind that can be written")
@@ -140,11 +141,12 @@ impl Encode {
             return Err(Error::input("--label", why));
         }
         let dataset = data_set(self.data.as_ref(), model, (config, vae), console)?;
+        let has_labels = dataset.has_labels();
         let mut split = self.split.unwrap_or(SplitName::Test).of(dataset);
         split.truncate(self.n.unwrap_or(split.len()));
         let split = config.binarize.split(split, config.seed);
         let examples = Examples::of(&split, 0, split.len(), config.corruption())?;
-        Ok((examples, Some(split.labels)))
+        Ok((examples, has_labels.then_some(split.labels)))
     }
 
     /// One's own pictures, and what they show, if that is said.

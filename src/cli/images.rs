@@ -54,8 +54,12 @@ pub(super) fn data_set(
         ..config.reading()
     };
     let loaded = data::load(&source, &reading, &mut |notice| console.notice(notice))?;
-    vae.refuse_other_images(&loaded.dataset)?;
-    Ok(loaded.dataset)
+    let dataset = match config.labels.is_empty() {
+        true => loaded.dataset,
+        false => loaded.with_labels(&config.labels)?,
+    };
+    vae.refuse_other_images(&dataset)?;
+    Ok(dataset)
 }
 
 /// One's own pictures, which all show `label`, as a model of a configuration sees them.
@@ -71,13 +75,10 @@ pub(super) fn own_pictures(paths: &[PathBuf], label: Option<u8>, config: &Config
     }
     let mut pixels = Vec::new();
     for path in paths {
-        match config.fit {
-            Some(fit) => pixels.extend(photo::read_fitted(path, shape, fit)?),
-            None => {
-                let values = photo::read_picture(path, shape)?;
-                pixels.extend(values.iter().map(|value| (value * 255.0).round() as u8));
-            }
-        }
+        pixels.extend(match (config.fit, shape.channels) {
+            (None, 1) => photo::read_ink(path, shape)?,
+            (fit, _) => photo::read_fitted(path, shape, fit.unwrap_or_default())?,
+        });
     }
     let pictures = Split {
         pixels,

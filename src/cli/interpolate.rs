@@ -14,7 +14,7 @@ use std::process::ExitCode;
 /// Go from one image to another, through what lies between them.
 #[derive(Debug, Args)]
 pub struct Interpolate {
-    /// Where to begin: the number of a test image, a picture (PNG or JPEG), or seed:N, what sampling with that seed draws
+    /// Where to begin: the number of a test image, a picture (PNG, JPEG and others), or seed:N, what sampling with that seed draws
     /// first
     #[arg(value_name = "A", default_value = "0")]
     from: Point,

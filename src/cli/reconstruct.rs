@@ -26,8 +26,8 @@ const HIDDEN: f32 = 0.35;
 /// Encode images and decode them again: originals above what the model keeps of them.
 #[derive(Debug, Args)]
 pub struct Reconstruct {
-    /// Your own pictures (PNG or JPEG): made grey, fitted to the model's size, inverted where their background is
-    /// light. Without any: test images
+    /// Your own pictures (PNG, JPEG and others), read as those that the model was trained on; for a model of ink they are
+    /// made grey, fitted, and inverted where their background is light. Without any: test images
     #[arg(value_name = "IMAGE")]
     images: Vec<PathBuf>,
 
@@ -49,7 +49,7 @@ pub struct Reconstruct {
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     noise: Option<f64>,
 
-    /// Hide a part: left, right, top, bottom, box (the middle), or what is white in a picture (PNG or JPEG). What the
+    /// Hide a part: left, right, top, bottom, box (the middle), or what is white in a picture (PNG, JPEG and others). What the
     /// model draws there is shown, several times: from a background, 50 rounds of a posterior sample and the hidden part
     /// that it decodes to (Gibbs steps) [default: nothing is hidden]
     #[arg(long, value_name = "MASK", conflicts_with = "noise")]

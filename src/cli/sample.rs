@@ -18,8 +18,8 @@ use std::process::ExitCode;
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 pub struct Sample {
-    /// Where to: a grid (.png; - is stdout), a float32 array of shape (n, rows, columns) (.npy), or a directory (ends
-    /// in /) with one PNG a picture
+    /// Where to: a grid (.png; - is stdout), a float32 array (.npy) of shape (n, rows, columns), in colour (n, rows,
+    /// columns, 3), or a directory (ends in /) with one PNG a picture
     #[arg(value_name = "OUT", default_value = "samples.png")]
     out: PathBuf,
 

@@ -132,7 +132,7 @@ impl Train {
         train(trainer, &config, &dataset, &run, log, &interrupts, console)
     }
 
-    fn resume(self, dir: &Path, console: &Console, device: &Device) -> Result<ExitCode> {
+    fn resume(mut self, dir: &Path, console: &Console, device: &Device) -> Result<ExitCode> {
         let mut run = RunDir::open(dir)?;
         let mut state = State::read(&run)?;
         let done = state.done();
@@ -143,6 +143,8 @@ impl Train {
             return complete(run, state, config.steps, console);
         }
         let trained_on = config.provenance.clone();
+        // What could not be read was told when the run began; its data are known by their checksum.
+        self.bad_images.get_or_insert(usize::MAX);
         let dataset = self.load(&mut config, console)?;
         let hint = match state.has_config || self.data.is_some() {
             true => "other data make another run: start a new one",
@@ -180,34 +182,27 @@ impl Train {
             ..config.reading()
         };
         let loaded = data::load(&config.data, &reading, &mut |notice| console.notice(notice))?;
+        refuse_other_shape(&loaded.dataset, &reading)?;
         say_loaded(&loaded, config, console);
         let Loaded {
             mut dataset,
             source,
+            labels,
             fit,
             held_out,
-            ..
         } = loaded;
         let shape = dataset.shape();
-        let size = [shape.height, shape.width];
-        if reading.size.is_some_and(|asked_for| asked_for != size)
-            || reading
-                .channels
-                .is_some_and(|asked_for| asked_for != shape.channels)
-        {
-            let why = format!(
-                "its images are {shape}, the configuration's are {}",
-                config.image_shape()
-            );
-            let hint = "only pictures are fitted to another shape";
-            return Err(Error::input(&dataset.name, why).hint(hint));
-        }
-        config.image = ImageConfig::of(shape);
+        // What has MNIST's shape by itself needs not be told.
+        config.image = match fit.is_none() && shape == ImageShape::MNIST {
+            true => ImageConfig::default(),
+            false => ImageConfig::of(shape),
+        };
+        config.labels = labels;
         config.fit = fit;
         config.test_share = held_out.then_some(reading.test_share);
         config.scale_layers();
         Architecture::plan(config)?;
-        if config.conditional && !tell_apart(&dataset) {
+        if config.conditional && !dataset.has_labels() {
             let why = "has no labels that tell images apart, and the model is to be told them";
             return Err(Error::input(&dataset.name, why));
         }
@@ -265,6 +260,25 @@ fn complete(mut run: RunDir, state: State, steps: u64, console: &Console) -> Res
     Ok(ExitCode::SUCCESS)
 }
 
+/// Checks that images have the shape that was asked for, as pictures always do.
+fn refuse_other_shape(dataset: &Dataset, reading: &Reading) -> Result<()> {
+    let shape = dataset.shape();
+    let size = reading
+        .size
+        .filter(|&size| size != [shape.height, shape.width]);
+    let channels = reading
+        .channels
+        .filter(|&channels| channels != shape.channels);
+    let asked_for = match (size, channels) {
+        (None, None) => return Ok(()),
+        (Some([rows, columns]), _) => format!("of {rows}x{columns} pixels"),
+        (None, Some(channels)) => format!("of {channels} channels"),
+    };
+    let why = format!("its images are {shape}; what is asked for are images {asked_for}");
+    let hint = "only pictures are fitted to another shape";
+    Err(Error::input(&dataset.name, why).hint(hint))
+}
+
 /// Says what was loaded, and what is done with it.
 fn say_loaded(loaded: &Loaded, config: &Config, console: &Console) {
     let Loaded {
@@ -280,7 +294,7 @@ fn say_loaded(loaded: &Loaded, config: &Config, console: &Console) {
     } else {
         ""
     };
-    let unlabelled = if tell_apart(dataset) {
+    let unlabelled = if dataset.has_labels() {
         ""
     } else {
         ", without labels"
@@ -292,7 +306,7 @@ fn say_loaded(loaded: &Loaded, config: &Config, console: &Console) {
     if !labels.is_empty() {
         let labels = labels.iter().enumerate();
         let labels: Vec<String> = labels
-            .map(|(label, name)| format!("{label} {name}"))
+            .map(|(label, name)| format!("{label} {}", name.escape_debug()))
             .collect();
         console.say(format_args!("labels: {}", labels.join(", ")));
     }
@@ -302,12 +316,6 @@ fn say_loaded(loaded: &Loaded, config: &Config, console: &Console) {
             config.batch_size
         ));
     }
-}
-
-/// Whether there are two labels at least.
-fn tell_apart(dataset: &Dataset) -> bool {
-    let labels = &dataset.train.labels;
-    labels.iter().any(|label| Some(label) != labels.first())
 }
 
 fn source_name(source: &Source) -> &'static str {
@@ -346,7 +354,7 @@ fn train(
     outcome?;
     console.result(run.path())?;
     if trainer.progress.step < config.steps {
-        let (step, dir) = (trainer.progress.step, run.path().display());
+        let (step, dir) = (trainer.progress.step, files::quoted(run.path()));
         console.say(format_args!(
             "stopped and saved after step {step}; go on with: vae train --resume {dir}"
         ));
@@ -355,7 +363,7 @@ fn train(
     let time = duration(begun.elapsed());
     let model = match run.path().parent() == Some(Path::new(RUNS)) {
         true => String::new(),
-        false => format!(" --model {}", run.path().display()),
+        false => format!(" --model {}", files::quoted(run.path())),
     };
     console.say(format_args!(
         "done in {time}; look at its pictures, and let it draw: vae sample out.png{model}"

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 /// Show what each latent dimension does: a row a dimension, the most active first.
 #[derive(Debug, Args)]
 pub struct Traverse {
-    /// Go around this image: the number of a test image, a picture (PNG or JPEG), or seed:N [default: the middle of the
+    /// Go around this image: the number of a test image, a picture (PNG, JPEG and others), or seed:N [default: the middle of the
     /// latent space]
     #[arg(long, value_name = "IMAGE")]
     image: Option<Point>,

@@ -6,7 +6,7 @@
 use super::image::{ImageConfig, Size};
 use super::layers::{LayerConfig, layers_for};
 use super::provenance::Provenance;
-use crate::data::{Binarize, Corruption, Fit, ImageShape, Noise, Reading, Source};
+use crate::data::{Augment, Binarize, Corruption, Fit, ImageShape, Noise, Reading, Source};
 use serde::{Deserialize, Serialize};
 
 /// The default configuration, as a file that can be copied and changed.
@@ -71,6 +71,9 @@ pub struct Config {
     /// The shape of the images; what it leaves out the data decide.
     #[serde(skip_serializing_if = "ImageConfig::is_default")]
     pub image: ImageConfig,
+    /// What the labels stand for, where the data name them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
     /// How pictures are fitted to it; data that are no pictures need not be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fit: Option<Fit>,
@@ -78,6 +81,9 @@ pub struct Config {
     /// default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_share: Option<f64>,
+    /// How training images are changed each time they are seen; by default they are not.
+    #[serde(skip_serializing_if = "Augment::is_none")]
+    pub augment: Augment,
     /// Dimensions of the latent space.
     pub latent_dim: usize,
     /// What latent vectors are drawn from when the model draws.
@@ -167,8 +173,10 @@ impl Default for Config {
             conditional: false,
             classes: 10,
             image: ImageConfig::default(),
+            labels: Vec::new(),
             fit: None,
             test_share: None,
+            augment: Augment::default(),
             latent_dim: 10,
             prior: Prior::Mixture(50),
             encoder,

@@ -54,11 +54,8 @@ impl FromStr for Size {
 }
 
 impl ImageConfig {
-    /// That of a shape; of MNIST's it is the default.
+    /// That of a shape.
     pub fn of(shape: ImageShape) -> Self {
-        if shape == ImageShape::MNIST {
-            return Self::default();
-        }
         let size = match shape.height == shape.width {
             true => Size::Square(shape.height),
             false => Size::Sides([shape.height, shape.width]),

@@ -65,17 +65,18 @@ pub enum PaddingConfig {
     Pixels(usize),
 }
 
-/// What the default's convolutions have of channels.
-const CHANNELS: [usize; 4] = [32, 64, 64, 64];
-/// Convolutions halve an image no further than to so many rows or columns.
-const SMALLEST: usize = 4;
+/// Channels of the default's first convolution, and of the others.
+const CHANNELS: [usize; 2] = [32, 64];
+/// Convolutions halve an image until a side is no longer than this.
+const SMALLEST: usize = 7;
 
-/// The default's layers for images of a shape: as many convolutions as halve both of its sides, and two dense layers.
+/// The default's layers for images of a shape: as many convolutions as halve both of its sides (of odd ones, of which one
+/// pixel more than the half is left, the kernel is odd), and two dense layers.
 pub fn layers_for(shape: ImageShape) -> (Vec<LayerConfig>, Vec<LayerConfig>) {
     let activation = Activation::LeakyRelu(0.1);
-    let conv = |channels, activation| ConvConfig {
+    let conv = |channels, kernel, activation| ConvConfig {
         channels,
-        kernel: 4,
+        kernel,
         stride: 2,
         padding: PaddingConfig::Pixels(1),
         activation,
@@ -89,32 +90,33 @@ pub fn layers_for(shape: ImageShape) -> (Vec<LayerConfig>, Vec<LayerConfig>) {
         })
     };
     let [mut rows, mut columns] = [shape.height, shape.width];
-    let mut halvings = 0;
-    while halvings < CHANNELS.len()
-        && [rows, columns]
-            .iter()
-            .all(|side| side % 2 == 0 && side / 2 >= SMALLEST)
-    {
-        (rows, columns) = (rows / 2, columns / 2);
-        halvings += 1;
+    let mut halvings = Vec::new();
+    while rows.min(columns) > SMALLEST && rows % 2 == columns % 2 {
+        let channels = CHANNELS[halvings.len().min(1)];
+        let kernel = if rows % 2 == 0 { 4 } else { 3 };
+        halvings.push((channels, kernel));
+        (rows, columns) = (rows.div_ceil(2), columns.div_ceil(2));
     }
-    let channels = &CHANNELS[..halvings];
-    let mut encoder: Vec<_> = channels
-        .iter()
-        .map(|&channels| LayerConfig::Conv(conv(channels, activation)))
-        .collect();
+    let convs = halvings.iter();
+    let convs =
+        convs.map(|&(channels, kernel)| LayerConfig::Conv(conv(channels, kernel, activation)));
+    let mut encoder: Vec<_> = convs.collect();
     encoder.push(dense(256, activation));
     let mut decoder = vec![dense(256, activation)];
-    let Some((&last, others)) = channels.split_last() else {
+    let Some(&(last, _)) = halvings.last() else {
         decoder.push(dense(shape.values(), Activation::Sigmoid));
         return (encoder, decoder);
     };
     decoder.push(dense(last * rows * columns, activation));
     decoder.push(LayerConfig::Reshape([last, rows, columns]));
-    let inner = others.iter().rev();
-    decoder.extend(inner.map(|&channels| LayerConfig::ConvTranspose(conv(channels, activation))));
-    let image = conv(shape.channels, Activation::Sigmoid);
-    decoder.push(LayerConfig::ConvTranspose(image));
+    // Back through the same sizes, with the channels that are before each.
+    for (number, &(_, kernel)) in halvings.iter().enumerate().rev() {
+        let conv = match number {
+            0 => conv(shape.channels, kernel, Activation::Sigmoid),
+            _ => conv(halvings[number - 1].0, kernel, activation),
+        };
+        decoder.push(LayerConfig::ConvTranspose(conv));
+    }
     (encoder, decoder)
 }
 

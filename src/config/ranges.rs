@@ -35,6 +35,8 @@ impl Config {
                 ImageShape::LARGEST_SIDE as u64,
             )?;
         }
+        let shift = self.augment.shift as u64;
+        whole("augment.shift", shift, 0, ImageShape::LARGEST_SIDE as u64)?;
         let channels = self.image.channels;
         let range = format!("must be 1 or 3, found {}", channels.unwrap_or_default());
         check(

@@ -2,7 +2,8 @@
 //!
 //! An array is (images, rows, columns); or (images, rows, columns, channels) or (images, channels, rows, columns) with 1 or
 //! 3 channels, the first where both would do. Bytes and other whole numbers are 0 to 255, as are fractions of which one is
-//! above 1; other fractions and truth values are 0 to 1.
+//! above 1; other fractions and truth values are 0 to 1. What the numbers of the training images are, those of the test
+//! images are, too.
 
 use super::dataset::{Dataset, Split};
 use super::hold_out::hold_out;
@@ -16,18 +17,18 @@ use std::path::Path;
 /// No file of arrays is larger.
 const LARGEST_FILE: u64 = 16 << 30;
 /// Nor is an array that is packed in one.
-const MOST_VALUES: usize = 1 << 31;
+const MOST_VALUES: usize = 1 << 29;
+/// By how much the largest of fractions from 0 to 1 may be above 1.
+const ROUNDING: f32 = 1e-3;
 
-/// Training images, and test images where there are some.
-type Found = (Split, Option<Split>);
+/// What a file holds, or why it is none that can be used.
+type Found<T> = std::result::Result<T, String>;
 
 /// Whether a path is that of a file of arrays.
 pub fn is_arrays(path: &Path) -> bool {
     let ending = path.extension().unwrap_or_default();
-    path.is_file()
-        && ["npy", "npz"]
-            .iter()
-            .any(|known| ending.eq_ignore_ascii_case(known))
+    let known = ["npy", "npz"];
+    path.is_file() && known.iter().any(|known| ending.eq_ignore_ascii_case(known))
 }
 
 /// Reads a file with an array of images (`.npy`), or with arrays (`.npz`): `x_train`, `y_train`, `x_test` and `y_test`, as
@@ -41,7 +42,10 @@ pub fn read(path: &Path, reading: &Reading) -> Result<(Dataset, bool)> {
     let content = files::read(path, LARGEST_FILE)?;
     let found = match npz::is_archive(&content) {
         true => of_archive(&content),
-        false => npy::read(&content).and_then(|array| Ok((split(array, None)?, None))),
+        false => npy::read(&content).and_then(|images| {
+            let scale = scale(&images);
+            Ok((split(images, None, scale)?, None))
+        }),
     };
     let (train, test) = found.map_err(|why| {
         let hint = "arrays of images are (n, rows, columns), or with 1 or 3 channels, of numbers from 0 to 255 or 0 to 1";
@@ -52,56 +56,64 @@ pub fn read(path: &Path, reading: &Reading) -> Result<(Dataset, bool)> {
         Some(test) => (train, test),
         None => hold_out(&train, reading.test_share, reading.seed),
     };
-    if train.is_empty() || test.is_empty() {
-        let why = "there is no image to learn from, or none to be tested on";
-        return Err(Error::input(path.display(), why));
-    }
     let name = format!("arrays in {}", path.display());
     Ok((Dataset { train, test, name }, held_out))
 }
 
-fn of_archive(content: &[u8]) -> std::result::Result<Found, String> {
+/// Training images, and test images where there are some.
+fn of_archive(content: &[u8]) -> Found<(Split, Option<Split>)> {
     let mut archive = Archive::open(content)?;
     let name = match (archive.has("x_train"), &archive.names[..]) {
         (true, _) => "x_train".to_string(),
         (false, [only]) => only.clone(),
-        (false, _) => return Err("there is no array `x_train` in it".into()),
+        (false, names) => {
+            let names = names.join(", ");
+            return Err(format!("there is no array `x_train` in it, but: {names}"));
+        }
     };
-    let train = part(&mut archive, &name, "y_train")?;
-    let test = match name == "x_train" && archive.has("x_test") {
-        true => Some(part(&mut archive, "x_test", "y_test")?),
-        false => None,
-    };
-    match &test {
-        Some(test) if test.shape != train.shape => Err(format!(
+    let images = archive.array(&name, MOST_VALUES)?;
+    let scale = scale(&images);
+    let train = split(images, labels(&mut archive, "y_train")?, scale)?;
+    if name != "x_train" || !archive.has("x_test") {
+        return Ok((train, None));
+    }
+    let images = archive.array("x_test", MOST_VALUES)?;
+    let test = split(images, labels(&mut archive, "y_test")?, scale)?;
+    match test.shape == train.shape {
+        true => Ok((train, Some(test))),
+        false => Err(format!(
             "its training images are {}, its test images {}",
             train.shape, test.shape
         )),
-        _ => Ok((train, test)),
     }
 }
 
-/// An archive's images of a name, with the labels of another.
-fn part(archive: &mut Archive, images: &str, labels: &str) -> std::result::Result<Split, String> {
-    let labels = match archive.has(labels) {
-        true => Some(archive.array(labels, MOST_VALUES)?),
-        false => None,
-    };
-    split(archive.array(images, MOST_VALUES)?, labels)
+/// The labels of an archive, if it has some.
+fn labels(archive: &mut Archive, name: &str) -> Found<Option<Array>> {
+    match archive.has(name) {
+        true => archive.array(name, MOST_VALUES).map(Some),
+        false => Ok(None),
+    }
 }
 
-/// Images and labels.
-fn split(images: Array, labels: Option<Array>) -> std::result::Result<Split, String> {
-    let (count, shape, channels_first) = shape(&images.shape)?;
-    let scale = match images.numbers {
+/// What makes bytes of the numbers of images.
+fn scale(images: &Array) -> f32 {
+    let are_shares = || images.values.iter().all(|&value| value <= 1.0 + ROUNDING);
+    match images.numbers {
         Numbers::Truth => 255.0,
-        Numbers::Fractions if images.values.iter().all(|&value| value <= 1.0) => 255.0,
+        Numbers::Fractions if are_shares() => 255.0,
         Numbers::Whole | Numbers::Fractions => 1.0,
-    };
+    }
+}
+
+/// Images and labels; of images without any, 0.
+fn split(images: Array, labels: Option<Array>, scale: f32) -> Found<Split> {
+    let (count, shape, channels_first) = shape(&images.shape)?;
+    let most = 255.0 / scale + ROUNDING;
     let wrong = images
         .values
         .iter()
-        .find(|&&value| !(0.0..=255.0).contains(&value));
+        .find(|value| !(0.0..=most).contains(*value));
     if let Some(value) = wrong {
         return Err(format!(
             "a pixel is {value}; pixels are from 0 to 255, or from 0 to 1"
@@ -116,32 +128,34 @@ fn split(images: Array, labels: Option<Array>) -> std::result::Result<Split, Str
         true => channels_last(&bytes, shape),
         false => bytes,
     };
-    let labels = match labels {
-        None => vec![0; count],
-        Some(labels) => {
-            let bytes = labels.values.iter().map(|&value| value as u8);
-            let bytes: Vec<u8> = bytes.collect();
-            let are_labels = bytes
-                .iter()
-                .zip(&labels.values)
-                .all(|(&a, &b)| f32::from(a) == b);
-            if !are_labels || bytes.len() != count {
-                return Err(format!(
-                    "there are not {count} labels from 0 to 255 to its images"
-                ));
-            }
-            bytes
-        }
+    let Some(labels) = labels else {
+        let labels = vec![0; count];
+        return Ok(Split {
+            pixels,
+            labels,
+            shape,
+        });
     };
-    Ok(Split {
-        pixels,
-        labels,
-        shape,
-    })
+    let values = labels.values;
+    let labels: Vec<u8> = values.iter().map(|&value| value as u8).collect();
+    let are_labels = labels
+        .iter()
+        .zip(&values)
+        .all(|(&label, &value)| f32::from(label) == value);
+    match are_labels && labels.len() == count {
+        true => Ok(Split {
+            pixels,
+            labels,
+            shape,
+        }),
+        false => Err(format!(
+            "there are not {count} labels from 0 to 255 to its images"
+        )),
+    }
 }
 
 /// How many images an array of a shape holds, their shape, and whether a channel of it lies in one piece.
-fn shape(shape: &[usize]) -> std::result::Result<(usize, ImageShape, bool), String> {
+fn shape(shape: &[usize]) -> Found<(usize, ImageShape, bool)> {
     let image = |height, width, channels| ImageShape {
         height,
         width,
@@ -190,10 +204,15 @@ mod tests {
         }
     }
 
+    fn images(array: Array) -> Found<Split> {
+        let scale = scale(&array);
+        split(array, None, scale)
+    }
+
     #[test]
     fn numbers_are_what_they_are_likely_to_mean() {
         let pixels = |values: &[f32], numbers| {
-            split(array(&[1, 1, 2], values, numbers), None).map(|split| split.pixels)
+            images(array(&[1, 1, 2], values, numbers)).map(|split| split.pixels)
         };
         assert_eq!(pixels(&[0.0, 200.0], Numbers::Whole), Ok(vec![0, 200]));
         assert_eq!(pixels(&[0.0, 1.0], Numbers::Whole), Ok(vec![0, 1]));
@@ -213,8 +232,7 @@ mod tests {
     #[test]
     fn channels_may_come_first_or_last() {
         let values: Vec<f32> = (0..6u8).map(f32::from).collect();
-        let of =
-            |shape: &[usize]| split(array(shape, &values, Numbers::Whole), None).expect("images");
+        let of = |shape: &[usize]| images(array(shape, &values, Numbers::Whole)).expect("images");
         let last = of(&[1, 2, 1, 3]);
         assert_eq!(
             (last.shape.channels, &last.pixels[..]),

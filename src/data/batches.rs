@@ -1,5 +1,6 @@
 //! The order in which training sees the images.
 
+use super::augment::Augment;
 use super::binarize::Binarize;
 use super::dataset::Split;
 use super::examples::Examples;
@@ -17,6 +18,7 @@ use rand::seq::SliceRandom;
 #[derive(Debug)]
 pub struct Batches<'a> {
     split: &'a Split,
+    augment: Augment,
     binarize: Binarize,
     batch_size: usize,
     seed: u64,
@@ -30,6 +32,7 @@ impl<'a> Batches<'a> {
     pub fn new(split: &'a Split, batch_size: usize, seed: u64) -> Self {
         Self {
             split,
+            augment: Augment::default(),
             binarize: Binarize::None,
             batch_size,
             seed,
@@ -41,6 +44,11 @@ impl<'a> Batches<'a> {
     /// The same with pixels made black or white.
     pub fn binarized(self, binarize: Binarize) -> Self {
         Self { binarize, ..self }
+    }
+
+    /// The same with images changed, anew each time they are seen.
+    pub fn augmented(self, augment: Augment) -> Self {
+        Self { augment, ..self }
     }
 
     /// The positions in the split of the images of a step, counted from 1.
@@ -64,16 +72,20 @@ impl<'a> Batches<'a> {
     /// Images at these positions, of which `first` were seen before: (images, values of an image), 0 to 1.
     fn images(&self, indices: &[usize], first: u64) -> Result<Tensor> {
         let images = indices.iter().map(|&index| self.split.image(index));
-        if self.binarize == Binarize::None {
-            return to_tensor(images, self.split.shape);
+        let (shape, seed) = (self.split.shape, self.seed);
+        if self.binarize == Binarize::None && self.augment.is_none() {
+            return to_tensor(images, shape);
         }
         let images = images.zip(first..).map(|(image, number)| {
-            let mut pixels = image.to_vec();
-            (self.binarize).image(&mut pixels, self.seed, Purpose::Binarize, number);
+            let mut pixels = match self.augment.is_none() {
+                true => image.to_vec(),
+                false => self.augment.image(image, shape, seed, number),
+            };
+            (self.binarize).image(&mut pixels, seed, Purpose::Binarize, number);
             pixels
         });
         let images: Vec<_> = images.collect();
-        to_tensor(images.iter().map(Vec::as_slice), self.split.shape)
+        to_tensor(images.iter().map(Vec::as_slice), shape)
     }
 
     fn order(&mut self, epoch: u64) -> &[u32] {

@@ -5,10 +5,10 @@ use super::shape::ImageShape;
 /// Images and what they show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
-    /// The images one after the other, row by row, the channels of a pixel beside each other: 0 is background, 255 is
-    /// ink.
+    /// The images one after the other, row by row, the channels of a pixel beside each other: 0 is dark,
+    /// background where there is ink, and 255 is light.
     pub pixels: Vec<u8>,
-    /// One label an image, 0 to 9 for digits.
+    /// One label an image; all 0 where there are none.
     pub labels: Vec<u8>,
     /// The shape of each image.
     pub shape: ImageShape,
@@ -63,6 +63,12 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// Whether there are labels that tell images apart.
+    pub fn has_labels(&self) -> bool {
+        let labels = &self.train.labels;
+        labels.iter().any(|label| Some(label) != labels.first())
+    }
+
     /// The shape of each image.
     pub fn shape(&self) -> ImageShape {
         self.train.shape

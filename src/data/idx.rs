@@ -262,7 +262,9 @@ fn find(folder: &Path, file: &str) -> Result<PathBuf> {
         }
     }
     let why = format!("there is no file {file} in it, nor {file}.gz");
-    let hint = format!("the folder must hold {}, each raw or .gz", FILES.join(", "));
+    let [needed, others @ ..] = FILES;
+    let others = others.join(", ");
+    let hint = format!("the folder must hold {needed}, and may hold {others}, each raw or .gz");
     Err(Error::input(folder.display(), why).hint(hint))
 }
 

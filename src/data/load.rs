@@ -7,7 +7,7 @@ use super::pictures::folder::read_folder;
 use super::pictures::{Fit, Reading};
 use super::source::{Notice, Source};
 use super::{arrays, idx, synthetic};
-use crate::Result;
+use crate::{Error, Result};
 use std::path::Path;
 
 /// A data set, and what is known of it besides.
@@ -23,6 +23,37 @@ pub struct Loaded {
     pub fit: Option<Fit>,
     /// Whether the data have no test images, so that some were held out.
     pub held_out: bool,
+}
+
+impl Loaded {
+    /// The data set with labels that stand for `names`; as it is where its labels have no names.
+    ///
+    /// # Errors
+    ///
+    /// If it has labels of other names.
+    pub fn with_labels(self, names: &[String]) -> Result<Dataset> {
+        let places = self.labels.iter().map(|label| {
+            let place = names.iter().position(|name| name == label);
+            place.map(|place| place as u8).ok_or_else(|| {
+                let why = format!(
+                    "has the label {label}; the model's are {}",
+                    names.join(", ")
+                );
+                Error::input(&self.dataset.name, why)
+            })
+        });
+        let places = places.collect::<Result<Vec<u8>>>()?;
+        let mut dataset = self.dataset;
+        for label in dataset
+            .train
+            .labels
+            .iter_mut()
+            .chain(&mut dataset.test.labels)
+        {
+            *label = places.get(usize::from(*label)).copied().unwrap_or(*label);
+        }
+        Ok(dataset)
+    }
 }
 
 /// Loads a data set; pictures and what has no test images are read as `reading` says.
@@ -67,6 +98,7 @@ fn load_own(path: &Path, reading: &Reading, notify: &mut dyn FnMut(Notice)) -> R
     let source = Source::Folder(path.into());
     if arrays::is_arrays(path) {
         let (dataset, held_out) = arrays::read(path, reading)?;
+        refuse_one_sided(&dataset)?;
         return Ok(Loaded {
             dataset,
             source,
@@ -90,6 +122,7 @@ fn load_own(path: &Path, reading: &Reading, notify: &mut dyn FnMut(Notice)) -> R
     if held_out {
         (dataset.train, dataset.test) = hold_out(&dataset.train, reading.test_share, reading.seed);
     }
+    refuse_one_sided(&dataset)?;
     if published::check(&dataset).is_ok() {
         dataset.name = published::NAME.into();
     }
@@ -102,13 +135,26 @@ fn load_own(path: &Path, reading: &Reading, notify: &mut dyn FnMut(Notice)) -> R
     })
 }
 
+/// Checks that there are images to learn from, and images to be tested on.
+fn refuse_one_sided(dataset: &Dataset) -> Result<()> {
+    match dataset.train.is_empty() || dataset.test.is_empty() {
+        true => Err(Error::input(
+            &dataset.name,
+            "there is no image to learn from, or none to be tested on",
+        )
+        .hint("it takes two at least")),
+        false => Ok(()),
+    }
+}
+
 /// Tells of images from which there is nothing to learn.
 fn warn_of_odd_pixels(split: &Split, notify: &mut dyn FnMut(Notice)) {
     let mut images = (0..split.len()).map(|index| split.image(index));
     let first = images.next().unwrap_or_default();
     if split.pixels.iter().all(|&pixel| pixel <= 1) {
         notify(Notice::Warning(
-            "all pixels are 0 or 1 of 255, next to black: are they to be 0 to 1?".into(),
+            "all pixels are 0 or 1 of 255, nearly black; values from 0 to 1 are to be fractions"
+                .into(),
         ));
     } else if split.len() > 1 && images.all(|image| image == first) {
         notify(Notice::Warning("all training images are the same".into()));

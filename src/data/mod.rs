@@ -1,6 +1,7 @@
 //! Images to learn from: what a data set is, and where one comes from.
 
 pub mod arrays;
+pub mod augment;
 pub mod batches;
 pub mod binarize;
 pub mod dataset;
@@ -19,6 +20,7 @@ pub mod source;
 pub mod synthetic;
 pub mod tensor;
 
+pub use augment::Augment;
 pub use binarize::Binarize;
 pub use dataset::{Dataset, Split};
 pub use examples::Examples;

@@ -9,7 +9,7 @@ pub struct ImageShape {
     pub height: usize,
     /// Columns.
     pub width: usize,
-    /// Values of a pixel: 1 for grey images.
+    /// Values of a pixel: 1 for grey images, 3 for colour.
     pub channels: usize,
 }
 

@@ -242,6 +242,8 @@ impl Planner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ImageConfig;
+    use crate::data::ImageShape;
 
     fn weights(config: &str) -> usize {
         let config = Config::parse(config, "test").expect("a config");
@@ -258,6 +260,28 @@ mod tests {
         let deconv = 64 * 16 * 32 + 32 + 32 * 16 + 1;
         let dense = 3136 * 256 + 256 + 2 * (256 * 10 + 10) + 10 * 256 + 256 + 256 * 3136 + 3136;
         assert_eq!(weights("{}"), conv + deconv + dense);
+    }
+
+    #[test]
+    fn the_default_has_layers_for_images_of_any_shape() {
+        let sides = [1, 2, 7, 8, 9, 28, 31, 32, 33, 64, 101, 256];
+        for (height, width) in sides.iter().flat_map(|a| sides.map(|b| (*a, b))) {
+            let shape = ImageShape {
+                height,
+                width,
+                channels: 3,
+            };
+            let mut config = Config {
+                image: ImageConfig::of(shape),
+                ..Config::default()
+            };
+            config.scale_layers();
+            let plan = Architecture::plan(&config);
+            // Sides of which one is even and one odd are not halved.
+            if height % 2 == width % 2 || height * width < 10_000 {
+                plan.unwrap_or_else(|error| panic!("{shape}: {error}"));
+            }
+        }
     }
 
     #[test]

@@ -75,9 +75,9 @@ impl RunDir {
             return Err(Error::input(path.display(), "is a file of a run").hint(hint));
         }
         if [CONFIG, CHECKPOINT].map(|name| files::is_taken(&path.join(name))) != [false; 2] {
-            let path = path.display();
-            let hint = format!("choose another --out, or continue it: --resume {path}");
-            return Err(Error::input(path, "holds a run already").hint(hint));
+            let run = files::quoted(path);
+            let hint = format!("choose another --out, or continue it: --resume {run}");
+            return Err(Error::input(path.display(), "holds a run already").hint(hint));
         }
         let mut names = OCCUPIED.iter();
         if let Some(name) = names.find(|name| files::is_occupied(&path.join(name))) {
@@ -231,8 +231,8 @@ pub(super) fn cannot_go_on(path: &Path, found: &str) -> Error {
     let mut hint = "start a new run elsewhere: vae train --out DIR".to_string();
     let model = std::fs::metadata(path.join(MODEL));
     if model.is_ok_and(|model| model.len() > 0) {
-        let path = path.display();
-        hint += &format!("   (its weights still draw: vae sample --model {path})");
+        let run = files::quoted(path);
+        hint += &format!("   (its weights still draw: vae sample --model {run})");
     }
     Error::input(path.display(), why).hint(hint)
 }

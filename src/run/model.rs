@@ -64,7 +64,7 @@ fn refuse_no_model(path: &Path, file: &Path) -> Result<()> {
     if [CHECKPOINT, CONFIG].map(|name| path.join(name).is_file()) != [false; 2] {
         let hint = format!(
             "go on with its training: vae train --resume {}",
-            path.display()
+            files::quoted(path)
         );
         return Err(Error::input(path.display(), "training saved no model.safetensors").hint(hint));
     }

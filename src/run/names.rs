@@ -1,6 +1,7 @@
 //! What the files of a run are called.
 
-use std::path::{Display, Path};
+use crate::files;
+use std::path::Path;
 
 /// Where runs are put that were given no place.
 pub const RUNS: &str = "runs";
@@ -26,8 +27,8 @@ pub(super) const OCCUPIED: [&str; 7] = [
     SAMPLES,
 ];
 
-/// The directory of the run that a file, or a folder of pictures, is part of.
-pub(super) fn run_of_file(path: &Path) -> Option<Display<'_>> {
+/// The directory of the run that a file, or a folder of pictures, is part of, as a shell takes it.
+pub(super) fn run_of_file(path: &Path) -> Option<String> {
     let is_run = |folder: &&Path| {
         let names = OCCUPIED.iter().chain([&LOCK]);
         names.filter(|name| folder.join(name).is_file()).count() > 1
@@ -39,7 +40,7 @@ pub(super) fn run_of_file(path: &Path) -> Option<Display<'_>> {
         .into_iter()
         .any(|name| first.as_os_str() == *name)
         .then(|| match run.as_os_str().is_empty() {
-            true => Path::new(".").display(),
-            false => run.display(),
+            true => ".".into(),
+            false => files::quoted(run),
         })
 }

@@ -67,7 +67,7 @@ impl<'a> Trainer<'a> {
             progress: Progress::default(),
             config,
             dataset,
-            batches: batches.binarized(config.binarize),
+            batches: batches.binarized(config.binarize).augmented(config.augment),
             prior_of: 0,
             ahead: None,
         })

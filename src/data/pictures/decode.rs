@@ -1,6 +1,7 @@
 //! From the content of a picture file to its pixels.
 
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits, metadata::Orientation};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
 
 /// No picture file is larger.
@@ -10,6 +11,8 @@ const LARGEST_SIDE: u32 = 16_384;
 /// Bytes of pixels that a byte of a file can hold at most: deflate packs 1032, JPEG about as many. Who
 /// promises more has no memory set aside for it.
 const MOST_PACKED: u64 = 2048;
+/// Pictures of one colour are packed without a bound in some formats; they may have so many bytes whatever their files'.
+const FLAT: u64 = 64 << 20;
 /// What decoders may have of memory for the smallest picture.
 const LEAST_ALLOC: u64 = 4 << 20;
 
@@ -96,7 +99,11 @@ fn decoder(content: &[u8]) -> Result<impl ImageDecoder + '_, String> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(LARGEST_SIDE);
     limits.max_image_height = Some(LARGEST_SIDE);
-    let most = content.len() as u64 * MOST_PACKED;
+    let floor = match reader.format() {
+        Some(ImageFormat::Gif | ImageFormat::WebP | ImageFormat::Tiff) => FLAT,
+        _ => 0,
+    };
+    let most = floor.max(content.len() as u64 * MOST_PACKED);
     limits.max_alloc = Some(most.clamp(LEAST_ALLOC, 4 * LARGEST_FILE));
     reader.limits(limits);
     let decoder = reader.into_decoder().map_err(|error| error.to_string())?;

@@ -18,6 +18,7 @@ pub enum Fit {
     Stretch,
 }
 
+/// Pixels of bytes.
 type Buffer<P> = ImageBuffer<P, Vec<u8>>;
 
 /// A picture as an image of a shape: its values, 0 to 255. Transparency is on white; for one channel, colours are grey.
@@ -30,7 +31,8 @@ pub fn fit(picture: DynamicImage, shape: ImageShape, fit: Fit) -> Vec<u8> {
     }
 }
 
-fn fitted<P: Pixel<Subpixel = u8> + 'static>(
+/// A picture of any size as one of so many columns and rows.
+pub fn fitted<P: Pixel<Subpixel = u8> + 'static>(
     picture: &Buffer<P>,
     [width, height]: [u32; 2],
     fit: Fit,
@@ -72,15 +74,17 @@ fn fitted<P: Pixel<Subpixel = u8> + 'static>(
 /// The mean of the outermost pixels: what a picture's background is.
 pub fn border_mean<P: Pixel<Subpixel = u8>>(picture: &Buffer<P>) -> P {
     let (width, height) = picture.dimensions();
-    let is_border = |x, y| x == 0 || y == 0 || x + 1 == width || y + 1 == height;
+    let level = [0, height - 1].map(|y| (0..width).map(move |x| (x, y)));
+    let upright = [0, width - 1].map(|x| (1..height.saturating_sub(1)).map(move |y| (x, y)));
+    // A single row or column is a border once.
+    let level = level.into_iter().take(height.min(2) as usize).flatten();
+    let upright = upright.into_iter().take(width.min(2) as usize).flatten();
     let mut sums = vec![0.0; usize::from(P::CHANNEL_COUNT)];
     let mut count = 0.0;
-    for (x, y, pixel) in picture.enumerate_pixels() {
-        if is_border(x, y) {
-            count += 1.0;
-            for (sum, &value) in sums.iter_mut().zip(pixel.channels()) {
-                *sum += f64::from(value);
-            }
+    for (x, y) in level.chain(upright) {
+        count += 1.0;
+        for (sum, &value) in sums.iter_mut().zip(picture.get_pixel(x, y).channels()) {
+            *sum += f64::from(value);
         }
     }
     let means = sums

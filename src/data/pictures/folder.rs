@@ -49,87 +49,141 @@ pub fn read_folder(
     let List {
         files,
         labels,
-        passed_over,
+        notes,
     } = list(folder)?;
-    for why in passed_over.iter().take(NAMED) {
-        notify(Notice::Warning(format!("passed over: {why}")));
-    }
     if files.is_empty() {
         let hint = "pictures are PNG, JPEG, WebP, BMP, GIF and TIFF files; IDX files have names such as train-images-idx3-ubyte";
         return Err(Error::input(folder.display(), "holds no pictures").hint(hint));
     }
+    notes
+        .into_iter()
+        .for_each(|note| notify(Notice::Warning(note)));
     let digests = digests(&files, notify);
-    let shape = shape(&files, reading)?;
-    let key = key(&files, &digests, shape, reading);
-    let held_out = files.iter().all(|file| file.is_test.is_none());
-    let decoded = match cache::read(&key) {
-        Some(decoded) => decoded,
-        None => {
-            let decoded = decode_all(&files, &digests, shape, reading, notify);
-            refuse_bad(&decoded, files.len(), folder, reading)?;
-            if decoded.train.is_empty() || decoded.test.is_empty() {
-                let why = "there is no picture to learn from, or none to be tested on";
-                return Err(Error::input(folder.display(), why).hint("it takes two at least"));
-            }
-            if let Err(error) = cache::write(&key, &decoded) {
-                notify(Notice::Warning(format!(
-                    "decoded pictures cannot be cached ({error}); they will be decoded each time"
-                )));
-            }
-            decoded
-        }
+    // What shape was found to be usual is kept, too, so that nothing is decoded for it again.
+    let guess = key(&files, &digests, reading);
+    let known = match (reading.size, reading.channels) {
+        (Some([height, width]), Some(channels)) => Some(ImageShape {
+            height,
+            width,
+            channels,
+        }),
+        _ => cache::read(&guess).map(|kept| kept.shape),
     };
-    if decoded.bad_count > 0 {
-        notify(Notice::Warning(bad_in_words(&decoded, files.len())));
+    let shape = match known {
+        Some(shape) => shape,
+        None => shape(&files, reading)?,
+    };
+    let exact = Reading {
+        size: Some([shape.height, shape.width]),
+        channels: Some(shape.channels),
+        ..*reading
+    };
+    let key = key(&files, &digests, &exact);
+    let (decoded, is_new) = match cache::read(&key) {
+        Some(decoded) => (decoded, false),
+        None => (decode_all(&files, shape, reading, notify), true),
+    };
+    let bad = in_words(&decoded, &files);
+    if decoded.bad.len()
+        > reading
+            .bad_images
+            .unwrap_or(files.len().div_ceil(BAD_ONE_IN))
+    {
+        return Err(
+            Error::input(folder.display(), bad).hint("to go on without them: --bad-images N")
+        );
     }
+    if files.len() - decoded.bad.len() < 2 {
+        let why = "there is no picture to learn from, or none to be tested on";
+        return Err(Error::input(folder.display(), why).hint("it takes two at least"));
+    }
+    let kept = match is_new {
+        true => cache::write(&key, &decoded),
+        false => Ok(()),
+    };
+    let kept = kept.and_then(|()| match known {
+        None => cache::write(&guess, &Decoded::nothing(shape)),
+        Some(_) => Ok(()),
+    });
+    if let Err(error) = kept {
+        notify(Notice::Warning(format!(
+            "decoded pictures cannot be cached ({error}); they will be decoded each time"
+        )));
+    }
+    if !decoded.bad.is_empty() {
+        notify(Notice::Warning(bad));
+    }
+    let held_out = files.iter().all(|file| file.is_test.is_none());
+    let [train, test] = halves(decoded, &files, &digests, reading);
+    let name = format!("pictures in {}", folder.display());
     Ok(Pictures {
-        dataset: decoded.dataset(format!("pictures in {}", folder.display())),
+        dataset: Dataset { train, test, name },
         labels,
         held_out,
     })
 }
 
-/// The checksum of each file's content; of what cannot be read an empty text.
-fn digests(files: &[PictureFile], notify: &mut dyn FnMut(Notice)) -> Vec<String> {
-    in_chunks(files, "looking at pictures", notify, |file| {
-        let content = files::read(&file.path, LARGEST_FILE);
-        content.map_or_else(|_| String::new(), |content| sha256(&[&content]))
-    })
+/// The pictures to learn from, and those to be tested on.
+fn halves(
+    decoded: Decoded,
+    files: &[PictureFile],
+    digests: &[String],
+    reading: &Reading,
+) -> [Split; 2] {
+    let is_bad = |number: &usize| decoded.bad.iter().any(|(bad, _)| bad == number);
+    let good: Vec<usize> = (0..files.len()).filter(|number| !is_bad(number)).collect();
+    let contents = good.iter().map(|&number| digests[number].as_bytes());
+    let held_out = held_out(contents, reading.test_share, reading.seed);
+    let sides = good.iter().zip(held_out);
+    let sides = sides.map(|(&number, held_out)| files[number].is_test.unwrap_or(held_out));
+    let sides: Vec<bool> = sides.collect();
+    let all = Split {
+        pixels: decoded.pixels,
+        labels: good.iter().map(|&number| files[number].label).collect(),
+        shape: decoded.shape,
+    };
+    [false, true].map(|side| all.of(&sides, side))
 }
 
-/// What `of` makes of each file, on all threads; how far that is is told.
+/// The checksum of each file's content; of what cannot be read an empty text.
+fn digests(files: &[PictureFile], notify: &mut dyn FnMut(Notice)) -> Vec<String> {
+    let digest = |file: &PictureFile| {
+        let content = files::read(&file.path, LARGEST_FILE);
+        content.map_or_else(|_| String::new(), |content| sha256(&[&content]))
+    };
+    let mut digests = Vec::with_capacity(files.len());
+    in_chunks(files, "looking at pictures", notify, digest, |digest| {
+        digests.push(digest);
+    });
+    digests
+}
+
+/// Makes something of each file on all threads, and takes it, one after the other; how far that is is told.
 fn in_chunks<T: Send>(
     files: &[PictureFile],
     what: &'static str,
     notify: &mut dyn FnMut(Notice),
-    of: impl Fn(&PictureFile) -> T + Sync,
-) -> Vec<T> {
+    make: impl Fn(&PictureFile) -> T + Sync,
+    take: impl FnMut(T),
+) {
     let all = files.len() as u64;
-    let mut made = Vec::with_capacity(files.len());
+    let (mut done, mut take) = (0, take);
     for chunk in files.chunks(CHUNK) {
-        made.extend(map(chunk, &of));
-        let done = made.len() as u64;
+        map(chunk, &make).into_iter().for_each(&mut take);
+        done += chunk.len() as u64;
         notify(Notice::Progress { what, done, all });
     }
-    made
 }
 
 /// The shape that was asked for; what was not is what pictures usually have.
 fn shape(files: &[PictureFile], reading: &Reading) -> Result<ImageShape> {
-    let with = |[height, width]: [usize; 2], channels| ImageShape {
-        height,
-        width,
-        channels,
-    };
-    if let (Some(size), Some(channels)) = (reading.size, reading.channels) {
-        return Ok(with(size, channels));
-    }
     let step = files.len().div_ceil(LOOKED_AT);
     let some: Vec<&PictureFile> = files.iter().step_by(step).collect();
     let found = map(some, |file| {
         let content = files::read(&file.path, LARGEST_FILE).ok()?;
         let (size, may_have_colours) = dimensions(&content).ok()?;
-        let has_colours = may_have_colours
+        let has_colours = reading.channels.is_none()
+            && may_have_colours
             && decode(&content).is_ok_and(|picture| {
                 picture
                     .to_rgb8()
@@ -139,22 +193,41 @@ fn shape(files: &[PictureFile], reading: &Reading) -> Result<ImageShape> {
         Some((size, has_colours))
     });
     let found: Vec<([usize; 2], bool)> = found.into_iter().flatten().collect();
-    let mut sizes: Vec<[usize; 2]> = found.iter().map(|(size, _)| *size).collect();
-    sizes.sort_unstable();
-    let frequent = sizes.chunk_by(|a, b| a == b).max_by_key(|same| same.len());
-    let usual = frequent.map(|same| same[0]).ok_or_else(|| {
-        let why = "is no picture that can be read, nor are others beside it";
-        Error::input(files[0].path.display(), why)
-    })?;
+    if found.is_empty() {
+        let first = &files[0].path;
+        let why = files::read(first, LARGEST_FILE).map_err(|error| error.why);
+        let why = why.and_then(|content| dimensions(&content)).err();
+        let why = format!(
+            "cannot be read, nor can others beside it: {}",
+            why.unwrap_or_default()
+        );
+        return Err(Error::input(first.display(), why));
+    }
+    let sizes: Vec<[usize; 2]> = found.iter().map(|(size, _)| *size).collect();
     let channels = if found.iter().any(|(_, has_colours)| *has_colours) {
         3
     } else {
         1
     };
-    Ok(with(
-        reading.size.unwrap_or_else(|| handy(usual)),
-        reading.channels.unwrap_or(channels),
-    ))
+    let [height, width] = reading.size.unwrap_or_else(|| handy(usual(&sizes)));
+    Ok(ImageShape {
+        height,
+        width,
+        channels: reading.channels.unwrap_or(channels),
+    })
+}
+
+/// A size whose longer side and whose proportions are in the middle of those of pictures.
+fn usual(sizes: &[[usize; 2]]) -> [usize; 2] {
+    let median = |of: &dyn Fn(&[usize; 2]) -> f64| {
+        let mut values: Vec<f64> = sizes.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    let longer = median(&|[height, width]| *height.max(width) as f64);
+    let upright = median(&|[height, width]| *height as f64 / *width as f64);
+    [longer * upright.min(1.0), longer / upright.max(1.0)]
+        .map(|side| side.round().max(1.0) as usize)
 }
 
 /// A size of about the same proportions that layers can halve, and that is learnt in minutes.
@@ -170,91 +243,73 @@ fn handy(size: [usize; 2]) -> [usize; 2] {
 }
 
 /// What decoded pictures are kept under: all that decides them.
-fn key(files: &[PictureFile], digests: &[String], shape: ImageShape, reading: &Reading) -> String {
+fn key(files: &[PictureFile], digests: &[String], reading: &Reading) -> String {
     let names = files.iter().zip(digests).map(|(file, digest)| {
-        let (name, label) = (file.name.to_string_lossy(), file.label);
-        format!("{digest} {label} {:?} {name}\n", file.is_test)
+        let name = file.name.to_string_lossy();
+        format!("{digest} {name}\n")
     });
     let names: String = names.collect();
     let Reading {
+        size,
+        channels,
         fit,
-        test_share,
-        seed,
         ..
     } = reading;
-    let how = format!("{shape} {fit:?} {test_share} {seed}\n");
+    let how = format!("{size:?} {channels:?} {fit:?}\n");
     sha256(&[how.as_bytes(), names.as_bytes()])
 }
 
 fn decode_all(
     files: &[PictureFile],
-    digests: &[String],
     shape: ImageShape,
     reading: &Reading,
     notify: &mut dyn FnMut(Notice),
 ) -> Decoded {
-    let images = in_chunks(files, "decoding pictures", notify, |file| {
+    let (mut pixels, mut bad) = (Vec::new(), Vec::new());
+    let image = |file: &PictureFile| {
         let content = files::read(&file.path, LARGEST_FILE).map_err(|error| error.why)?;
         Ok::<_, String>(fit(decode(&content)?, shape, reading.fit))
-    });
-    let contents = digests.iter().map(String::as_bytes);
-    let sides = held_out(contents, reading.test_share, reading.seed);
-    let nothing = || Split {
-        pixels: Vec::new(),
-        labels: Vec::new(),
-        shape,
     };
-    let mut decoded = Decoded {
-        train: nothing(),
-        test: nothing(),
-        bad: Vec::new(),
-        bad_count: 0,
-    };
-    for ((file, image), held_out) in files.iter().zip(images).zip(sides) {
-        let split = match file.is_test.unwrap_or(held_out) {
-            true => &mut decoded.test,
-            false => &mut decoded.train,
-        };
+    let mut number = 0;
+    in_chunks(files, "decoding pictures", notify, image, |image| {
         match image {
-            Ok(image) => {
-                split.pixels.extend(image);
-                split.labels.push(file.label);
-            }
-            Err(why) => {
-                decoded.bad_count += 1;
-                if decoded.bad.len() < NAMED {
-                    decoded.bad.push(format!("{}: {why}", file.name.display()));
-                }
-            }
+            Ok(image) => pixels.extend(image),
+            Err(why) => bad.push((number, why)),
         }
-    }
-    decoded
+        number += 1;
+    });
+    Decoded { shape, pixels, bad }
 }
 
-fn refuse_bad(decoded: &Decoded, files: usize, folder: &Path, reading: &Reading) -> Result<()> {
-    let allowed = reading.bad_images.unwrap_or(files.div_ceil(BAD_ONE_IN));
-    match decoded.bad_count <= allowed {
-        true => Ok(()),
-        false => Err(Error::input(folder.display(), bad_in_words(decoded, files))
-            .hint("to go on without them: --bad-images N")),
-    }
-}
-
-fn bad_in_words(decoded: &Decoded, files: usize) -> String {
-    let Decoded { bad, bad_count, .. } = decoded;
-    let more = match bad_count - bad.len() {
+/// Which files could not be read, and why: the first of them.
+fn in_words(decoded: &Decoded, files: &[PictureFile]) -> String {
+    let named = decoded.bad.iter().take(NAMED).map(|(number, why)| {
+        let name = files[*number].name.display().to_string();
+        format!("{}: {why}", name.escape_debug())
+    });
+    let named: Vec<String> = named.collect();
+    let more = match decoded.bad.len() - named.len() {
         0 => String::new(),
         more => format!("; and {more} more"),
     };
     format!(
-        "{bad_count} of {files} pictures cannot be read: {}{more}",
-        bad.join("; ")
+        "{} of {} pictures cannot be read: {}{more}",
+        decoded.bad.len(),
+        files.len(),
+        named.join("; ")
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_usual_size_is_in_the_middle() {
+        assert_eq!(usual(&[[218, 178]; 5]), [218, 178]);
+        let photos = [[85, 130], [84, 130], [200, 40], [90, 128], [86, 131]];
+        assert_eq!(usual(&photos), [85, 130]);
+    }
 
     #[test]
     fn sizes_are_made_handy() {

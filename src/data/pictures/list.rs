@@ -11,6 +11,8 @@ const ENDINGS: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "
 const DEEPEST: usize = 32;
 /// No set of pictures is larger.
 const MOST_FILES: usize = 10_000_000;
+/// What is passed over is named, up to so many.
+const NAMED: usize = 5;
 /// Labels are bytes.
 const MOST_LABELS: usize = 256;
 /// What folders of the two halves of a data set are called.
@@ -24,8 +26,8 @@ pub(super) struct List {
     pub files: Vec<PictureFile>,
     /// What the folders are called that the labels stand for; empty where there are none.
     pub labels: Vec<String>,
-    /// What could not be looked into, and why.
-    pub passed_over: Vec<String>,
+    /// What is to be told of what was not taken as it is.
+    pub notes: Vec<String>,
 }
 
 /// A picture file.
@@ -56,7 +58,15 @@ pub(super) fn list(folder: &Path) -> Result<List> {
                 files.push(entry.into_path());
             }
             Ok(_) => {}
-            Err(error) => passed_over.push(error.to_string()),
+            // Links in circles and to nowhere; those of no pictures are nobody's loss.
+            Err(error)
+                if error
+                    .path()
+                    .is_none_or(|path| is_picture(path) || path.is_dir()) =>
+            {
+                passed_over.push(error.to_string().escape_debug().to_string());
+            }
+            Err(_) => {}
         }
         if files.len() > MOST_FILES {
             let why = format!("holds more than {MOST_FILES} pictures");
@@ -75,16 +85,44 @@ pub(super) fn list(folder: &Path) -> Result<List> {
         .all(|halves| named.iter().any(|(name, _)| half(name, halves)));
     // Beside the two halves there may be something else.
     let is_one = |name: &Path| !has_halves || half(name, &TRAIN) || half(name, &TEST);
+    let all = named.len();
     let named: Vec<_> = named.into_iter().filter(|(name, _)| is_one(name)).collect();
     let label = |name: &Path| folders(name).nth(usize::from(has_halves));
-    let labels: Option<BTreeSet<String>> = named.iter().map(|(name, _)| label(name)).collect();
-    let labels = labels.unwrap_or_default();
-    let labels: Vec<String> = match (2..=MOST_LABELS).contains(&labels.len()) {
-        true => labels.into_iter().collect(),
-        false => Vec::new(),
+    let labels: BTreeSet<Option<String>> = named.iter().map(|(name, _)| label(name)).collect();
+    let mut notes: Vec<String> = passed_over
+        .iter()
+        .take(NAMED)
+        .map(|why| format!("passed over: {why}"))
+        .collect();
+    if passed_over.len() > NAMED {
+        notes.push(format!("passed over: {} more", passed_over.len() - NAMED));
+    }
+    if named.len() < all {
+        let others = all - named.len();
+        notes.push(format!(
+            "passed over: {others} pictures beside the folders of training and test images"
+        ));
+    }
+    let labels = match (labels.len(), labels.contains(&None)) {
+        (2.., true) => {
+            notes
+                .push("there are no labels: some pictures lie in folders and others do not".into());
+            Vec::new()
+        }
+        (2..=MOST_LABELS, false) => in_order(labels.into_iter().flatten().collect()),
+        (0..2, _) => Vec::new(),
+        (count, false) => {
+            notes.push(format!(
+                "there are no labels: {count} folders are more than {MOST_LABELS}"
+            ));
+            Vec::new()
+        }
     };
     let files = named.into_iter().map(|(name, path)| {
-        let number = label(&name).and_then(|label| labels.binary_search(&label).ok());
+        let label = label(&name);
+        let number = labels
+            .iter()
+            .position(|known| Some(known) == label.as_ref());
         PictureFile {
             label: number.unwrap_or_default() as u8,
             is_test: has_halves.then(|| half(&name, &TEST)),
@@ -95,11 +133,20 @@ pub(super) fn list(folder: &Path) -> Result<List> {
     Ok(List {
         files: files.collect(),
         labels,
-        passed_over,
+        notes,
     })
 }
 
-/// Whether there is a picture in a folder, as far as names tell.
+/// Labels by their names; those that are all numbers by those.
+fn in_order(mut labels: Vec<String>) -> Vec<String> {
+    let numbers: Option<Vec<u64>> = labels.iter().map(|label| label.parse().ok()).collect();
+    if numbers.is_some() {
+        labels.sort_by_key(|label| label.parse::<u64>().unwrap_or_default());
+    }
+    labels
+}
+
+/// Whether a file is a picture, as far as its name tells.
 pub fn is_picture(path: &Path) -> bool {
     let ending = path.extension().unwrap_or_default().to_string_lossy();
     ENDINGS
@@ -163,6 +210,14 @@ mod tests {
         assert!(listed(&["1.png", "2.png"]).labels.is_empty());
         assert!(listed(&["1.png", "a/2.png", "b/2.png"]).labels.is_empty());
         assert!(listed(&["a/1.png", "a/2.png"]).labels.is_empty());
+        let mixed = listed(&["1.png", "a/2.png"]);
+        assert!(
+            mixed.notes[0].starts_with("there are no labels: some"),
+            "{mixed:?}"
+        );
+        let numbers = listed(&["10/1.png", "9/1.png", "1/1.png"]);
+        assert_eq!(numbers.labels, ["1", "9", "10"]);
+        assert_eq!(seen(&numbers)[1].1, 2, "the folder 10");
     }
 
     #[test]
@@ -174,6 +229,7 @@ mod tests {
             "other/4.png",
         ]);
         assert_eq!(list.labels, ["a", "b"]);
+        assert_eq!(list.notes.len(), 1, "{list:?}");
         assert_eq!(
             seen(&list),
             [
