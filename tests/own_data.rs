@@ -192,7 +192,7 @@ fn too_many_bad_files_are_refused_by_name() {
 }
 
 #[test]
-fn a_picture_that_is_added_moves_none_to_the_other_side() {
+fn another_share_can_be_held_out_and_halves_that_are_there_stay() {
     let place = with_pictures(80, [12, 12]);
     let tested = |place: &Place, model: &str| -> Vec<String> {
         place.ok(&format!("encode test.csv --model {model}"));

@@ -12,6 +12,7 @@ use crate::data::shape::ImageShape;
 use crate::data::source::Notice;
 use crate::parallel::map;
 use crate::{Error, Result, files};
+use std::collections::HashSet;
 use std::path::Path;
 
 /// Files that are read before it is said how far that is.
@@ -61,51 +62,27 @@ pub fn read_folder(
     let digests = digests(&files, notify);
     // What shape was found to be usual is kept, too, so that nothing is decoded for it again.
     let guess = key(&files, &digests, reading);
-    let known = match (reading.size, reading.channels) {
-        (Some([height, width]), Some(channels)) => Some(ImageShape {
-            height,
-            width,
-            channels,
-        }),
-        _ => cache::read(&guess).map(|kept| kept.shape),
-    };
-    let shape = match known {
-        Some(shape) => shape,
-        None => shape(&files, reading)?,
-    };
+    let known = asked_for(reading).or_else(|| Some(cache::read(&guess)?.shape));
+    let shape = known.map_or_else(|| shape(&files, reading), Ok)?;
     let exact = Reading {
         size: Some([shape.height, shape.width]),
         channels: Some(shape.channels),
         ..*reading
     };
     let key = key(&files, &digests, &exact);
-    let (decoded, is_new) = match cache::read(&key) {
-        Some(decoded) => (decoded, false),
-        None => (decode_all(&files, shape, reading, notify), true),
-    };
+    let kept = cache::read(&key);
+    let is_new = kept.is_none();
+    let decoded = kept.unwrap_or_else(|| decode_all(&files, shape, reading, notify));
     let bad = in_words(&decoded, &files);
-    if decoded.bad.len()
-        > reading
-            .bad_images
-            .unwrap_or(files.len().div_ceil(BAD_ONE_IN))
-    {
-        return Err(
-            Error::input(folder.display(), bad).hint("to go on without them: --bad-images N")
-        );
-    }
-    if files.len() - decoded.bad.len() < 2 {
-        let why = "there is no picture to learn from, or none to be tested on";
-        return Err(Error::input(folder.display(), why).hint("it takes two at least"));
-    }
-    let kept = match is_new {
-        true => cache::write(&key, &decoded),
-        false => Ok(()),
-    };
-    let kept = kept.and_then(|()| match known {
-        None => cache::write(&guess, &Decoded::nothing(shape)),
-        Some(_) => Ok(()),
-    });
-    if let Err(error) = kept {
+    refuse_bad(&decoded, &bad, files.len(), folder, reading)?;
+    let nothing = Decoded::nothing(shape);
+    let new = [
+        is_new.then_some((&key, &decoded)),
+        known.is_none().then_some((&guess, &nothing)),
+    ];
+    let kept = new.into_iter().flatten();
+    let kept = kept.map(|(key, decoded)| cache::write(key, decoded));
+    if let Err(error) = kept.collect::<Result<()>>() {
         notify(Notice::Warning(format!(
             "decoded pictures cannot be cached ({error}); they will be decoded each time"
         )));
@@ -123,6 +100,38 @@ pub fn read_folder(
     })
 }
 
+/// The shape that was asked for, if all of it was.
+fn asked_for(reading: &Reading) -> Option<ImageShape> {
+    let [height, width] = reading.size?;
+    Some(ImageShape {
+        height,
+        width,
+        channels: reading.channels?,
+    })
+}
+
+/// Checks that enough files could be read; `bad` says which could not.
+fn refuse_bad(
+    decoded: &Decoded,
+    bad: &str,
+    files: usize,
+    folder: &Path,
+    reading: &Reading,
+) -> Result<()> {
+    let allowed = reading.bad_images.unwrap_or(files.div_ceil(BAD_ONE_IN));
+    if decoded.bad.len() > allowed {
+        let hint = "to go on without them: --bad-images N";
+        return Err(Error::input(folder.display(), bad).hint(hint));
+    }
+    match files - decoded.bad.len() {
+        0 | 1 => {
+            let why = "there is no picture to learn from, or none to be tested on";
+            Err(Error::input(folder.display(), why).hint("it takes two at least"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The pictures to learn from, and those to be tested on.
 fn halves(
     decoded: Decoded,
@@ -130,8 +139,9 @@ fn halves(
     digests: &[String],
     reading: &Reading,
 ) -> [Split; 2] {
-    let is_bad = |number: &usize| decoded.bad.iter().any(|(bad, _)| bad == number);
-    let good: Vec<usize> = (0..files.len()).filter(|number| !is_bad(number)).collect();
+    let bad: HashSet<usize> = decoded.bad.iter().map(|(number, _)| *number).collect();
+    let good = (0..files.len()).filter(|number| !bad.contains(number));
+    let good: Vec<usize> = good.collect();
     let contents = good.iter().map(|&number| digests[number].as_bytes());
     let held_out = held_out(contents, reading.test_share, reading.seed);
     let sides = good.iter().zip(held_out);
