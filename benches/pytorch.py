@@ -81,6 +81,10 @@ def build(config):
                 return [nn.Tanh()]
             case "elu":
                 return [nn.ELU(inplace=True)]
+            case "silu":
+                return [nn.SiLU(inplace=True)]
+            case "gelu":
+                return [nn.GELU()]
             case None | "none":
                 return []
             case other:

@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::fs::File;
 use vae::ErrorKind;
-use vae::run::{Checkpoint, load_model};
+use vae::run::{Checkpoint, ModelName, load_model};
 
 const IMAGES: &str = "data/train-images-idx3-ubyte";
 const LABELS: &str = "data/train-labels-idx1-ubyte";
@@ -171,7 +171,7 @@ fn no_length_and_no_flipped_byte_of_a_file_goes_unnoticed() {
     for name in ["run/checkpoint.safetensors", "run/model.safetensors"] {
         let path = place.path(name);
         let read = || match name.contains("model") {
-            true => load_model(&path, &Device::Cpu).map(|_| ()),
+            true => load_model(&ModelName::Path(path.clone()), &Device::Cpu).map(|_| ()),
             false => Checkpoint::read(&path).map(|_| ()),
         };
         read().unwrap();

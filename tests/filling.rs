@@ -8,7 +8,7 @@ use image::{GrayImage, Luma};
 use vae::data::tensor::slice_to_tensor;
 use vae::data::{Examples, idx};
 use vae::model::filling::fill_in;
-use vae::run::load_model;
+use vae::run::{ModelName, load_model};
 
 #[test]
 fn what_is_seen_stays_and_what_is_hidden_is_drawn_several_times() {
@@ -20,7 +20,7 @@ fn what_is_seen_stays_and_what_is_hidden_is_drawn_several_times() {
     place.ok("reconstruct --model run --n 5 --mask box --drawings 2 --out box.png");
     assert_eq!(place.size_of("box.png"), (grid(5), grid(4)));
 
-    let (_, vae) = load_model(&place.path("run"), &Device::Cpu).unwrap();
+    let (_, vae) = load_model(&ModelName::Path(place.path("run")), &Device::Cpu).unwrap();
     let test = idx::read_folder(&place.path("data")).unwrap().test;
     let images = slice_to_tensor(&test, 0, 5).unwrap();
     let examples = Examples::new(images, test.labels[..5].to_vec());

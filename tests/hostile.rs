@@ -24,7 +24,7 @@ use vae::data::latents::{self, Encoded, Form, LOG_VARIANCE, MEAN, Wanted};
 use vae::data::{Dataset, Fit, ImageShape, Reading, Split, arrays, npy, npz, pictures};
 use vae::model::architecture::Architecture;
 use vae::picture::photo::read_ink;
-use vae::run::{Checkpoint, load_model, parse_metrics};
+use vae::run::{Checkpoint, ModelName, load_model, parse_metrics};
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -249,7 +249,7 @@ fn weights_and_checkpoints() {
             false => file.to_vec(),
         };
         std::fs::write(&path, file).unwrap();
-        drop(load_model(&path, &Device::Cpu));
+        drop(load_model(&ModelName::Path(path.clone()), &Device::Cpu));
         if let Ok(mut checkpoint) = Checkpoint::read(&path) {
             drop(checkpoint.take_model(&Device::Cpu));
         }

@@ -51,7 +51,8 @@ fn a_gaussian_learns_the_variance_of_its_errors() {
     place.ok("train --config gaussian.json --steps 1500 --image-every 1500 --out run");
     let metrics = place.metrics("run");
     let squared_error = metrics.last().unwrap()["squared_error"].as_f64().unwrap();
-    let (_, vae) = vae::run::load_model(&place.path("run"), &Device::Cpu).unwrap();
+    let (_, vae) =
+        vae::run::load_model(&vae::run::ModelName::Path(place.path("run")), &Device::Cpu).unwrap();
     let mut parameters = vae.parameters().iter();
     let (_, log_variance) = parameters
         .find(|(name, _)| name == "decoder.log_variance")

@@ -25,6 +25,7 @@ use vae::nn::layer::{Layer, LayerPlan, LinearMap, Parameter};
 use vae::nn::sequential::Sequential;
 use vae::nn::stage::Stage;
 use vae::rng::{Purpose, normal};
+use vae::run::ModelName;
 use vae::train::{Objective, Trainer};
 
 const FIXTURES: &[u8] = include_bytes!("fixtures/reference.safetensors");
@@ -132,7 +133,7 @@ fn layer_of(case: &Value, fixtures: &Fixtures, name: &str, input: &Tensor) -> La
 fn check_layers(backend: Backend, device: &Device) {
     let fixtures = Fixtures::load(device);
     let cases = fixtures.of_kind(&["conv", "conv_transpose", "dense"]);
-    assert_eq!(cases.len(), 30);
+    assert_eq!(cases.len(), 37);
     for (name, case) in cases {
         let input = channels_last(&fixtures.get(name, "input"));
         let input = Var::from_tensor(&input).unwrap();
@@ -274,7 +275,8 @@ fn a_test_line_is_what_the_formulas_give() {
     let dropout = [("/encoder/1/dense/dropout", serde_json::json!(0.3))];
     place.config("dropout.json", &dropout);
     place.ok("train --quiet --config dropout.json --beta 0.25 --out run");
-    let (config, vae) = vae::run::load_model(&place.path("run"), &Device::Cpu).unwrap();
+    let (config, vae) =
+        vae::run::load_model(&ModelName::Path(place.path("run")), &Device::Cpu).unwrap();
     let test = idx::read_folder(&place.path("data")).unwrap().test;
     let values = |tensor: &Tensor| -> Vec<f64> {
         let values = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
@@ -614,8 +616,11 @@ fn sequence_with_dropout() -> Sequential {
         "encoder": [
             {"conv": {"channels": 3, "kernel": 4, "stride": 2, "padding": 1, "activation": {"leaky_relu": 0.3},
                       "dropout": 0.2}},
+            {"conv": {"channels": 16, "kernel": 3, "padding": 1, "activation": "gelu", "dropout": 0.2}},
+            {"conv": {"channels": 16, "kernel": 3, "padding": 1, "activation": "gelu", "dropout": 0.2}},
             {"dense": {"features": 40, "activation": "sigmoid", "dropout": 0.5}},
             {"dense": {"features": 40, "activation": "tanh", "dropout": 0.2}},
+            {"dense": {"features": 40, "activation": "silu", "dropout": 0.2}},
             {"dense": {"features": 36, "activation": "elu", "dropout": 0.2}},
             {"reshape": [4, 3, 3]},
             {"conv_transpose": {"channels": 2, "kernel": 3, "stride": 2, "padding": "same",

@@ -7,7 +7,7 @@ use common::{Place, grid};
 use image::{DynamicImage, GrayImage, Luma, Rgba, RgbaImage};
 use vae::data::ImageShape;
 use vae::model::Mode;
-use vae::run::load_model;
+use vae::run::{ModelName, load_model};
 
 const PIXELS: usize = ImageShape::MNIST.values();
 
@@ -77,7 +77,7 @@ fn temperature_0_draws_the_latent_vector_0() {
     place.config("normal.json", &[("/prior", "normal".into())]);
     place.ok("train --config normal.json --out run");
     place.ok("sample --model run --n 1 --temperature 0 zero.npy");
-    let (config, vae) = load_model(&place.path("run"), &Device::Cpu).unwrap();
+    let (config, vae) = load_model(&ModelName::Path(place.path("run")), &Device::Cpu).unwrap();
     let zero = Tensor::zeros((1, config.latent_dim), DType::F32, &Device::Cpu).unwrap();
     let expected = vae.decode(&zero, &[], Mode::Inference).unwrap();
     let expected = expected.flatten_all().unwrap().to_vec1::<f32>().unwrap();

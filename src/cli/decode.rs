@@ -1,12 +1,13 @@
 //! `vae decode`: latent vectors to pictures.
 
 use super::console::Console;
-use super::paths::{model_path, unconditional};
+use super::labels::label_of;
+use super::model::ModelFlag;
 use super::pictures::Form;
 use crate::data::latents::{self, Latents, Wanted};
 use crate::model::Vae;
 use crate::model::sampling::decode_all;
-use crate::{Error, Result, files, run};
+use crate::{Error, Result, files};
 use candle_core::Device;
 use clap::Args;
 use std::path::PathBuf;
@@ -31,31 +32,27 @@ pub struct Decode {
 
     /// What to draw, with a model that is told labels [default: what the file says]
     #[arg(long, value_name = "LABEL")]
-    label: Option<u8>,
+    label: Option<String>,
 
     /// Pictures in a row of the grid, 1 to 10000 [default: about a square]
     #[arg(long, value_name = "N",
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     columns: Option<usize>,
 
-    /// A run directory or a weights file [default: the newest run below runs/]
-    #[arg(long, value_name = "PATH")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelFlag,
 }
 
 impl Decode {
     pub fn run(self, console: &Console, device: &Device) -> Result<ExitCode> {
         let form = Form::of(&self.out)?;
-        let model = model_path(self.model.as_deref())?;
-        let (_, vae) = run::load_model(&model, device)?;
-        if self.label.is_some() && vae.condition().is_none() {
-            return Err(unconditional("--label"));
-        }
+        let (_, config, vae) = self.model.load(console, device)?;
+        let label = label_of(self.label.as_deref(), (&config, &vae))?;
         let name = files::name(&self.latent);
         let content = files::read(&self.latent, LARGEST_FILE)?;
         let wanted = Wanted {
             most: MOST,
-            labels: vae.condition().is_some() && self.label.is_none(),
+            labels: vae.condition().is_some() && label.is_none(),
         };
         let latents = latents::read(&content, wanted, &name)?;
         let count = latents.values.len() / latents.latent_dim;
@@ -64,7 +61,10 @@ impl Decode {
             let why = format!("its vectors have {found} numbers; the model's have {expected}");
             return Err(Error::input(name, why));
         }
-        let labels = self.labels(&name, &latents, count, &vae)?;
+        let labels = match label {
+            Some(label) => vec![label; count],
+            None => labels_of(&name, &latents, count, &vae)?,
+        };
         let pictures = decode_all(&vae, &latents.values, &labels)?;
         if let Some(place) = pictures.iter().position(|value| !value.is_finite()) {
             let vector = place / vae.image_shape().values();
@@ -81,29 +81,24 @@ impl Decode {
         ));
         Ok(ExitCode::SUCCESS)
     }
+}
 
-    /// What each picture is to show, for a model that is told; others do not look at it.
-    fn labels(&self, name: &str, latents: &Latents, count: usize, vae: &Vae) -> Result<Vec<u8>> {
-        let Some(condition) = vae.condition() else {
-            return Ok(vec![0; count]);
-        };
-        let labels = match (self.label, &latents.labels) {
-            (Some(label), _) => vec![label; count],
-            (None, Some(labels)) => labels.clone(),
-            (None, None) => {
-                let why = "does not say what to draw, and the model wants to be told";
-                return Err(Error::input(name, why).hint("say it: --label N"));
-            }
-        };
-        let known = |label: &u8| usize::from(*label) < condition.classes;
-        match labels.iter().position(|label| !known(label)) {
-            None => Ok(labels),
-            Some(_) if self.label.is_some() => Err(condition.unknown(labels[0])),
-            Some(vector) => {
-                let error = condition.unknown(labels[vector]);
-                let why = format!("vector {vector} (from 0 on): {} {}", error.what, error.why);
-                Err(Error::input(name, why))
-            }
+/// What each picture is to show, as the file of latent vectors says it to a model that is told; others do not look at it.
+fn labels_of(name: &str, latents: &Latents, count: usize, vae: &Vae) -> Result<Vec<u8>> {
+    let Some(condition) = vae.condition() else {
+        return Ok(vec![0; count]);
+    };
+    let labels = latents.labels.clone().ok_or_else(|| {
+        let why = "does not say what to draw, and the model wants to be told";
+        Error::input(name, why).hint("say it: --label N")
+    })?;
+    let is_unknown = |label: &u8| usize::from(*label) >= condition.classes;
+    match labels.iter().position(is_unknown) {
+        None => Ok(labels),
+        Some(vector) => {
+            let error = condition.unknown(labels[vector]);
+            let why = format!("vector {vector} (from 0 on): {} {}", error.what, error.why);
+            Err(Error::input(name, why))
         }
     }
 }

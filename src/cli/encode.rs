@@ -2,7 +2,9 @@
 
 use super::console::Console;
 use super::images::{SplitName, data_set, own_pictures};
-use super::paths::{deliver, kind, model_path, unconditional};
+use super::labels::label_of;
+use super::model::ModelFlag;
+use super::paths::{deliver, kind};
 use crate::config::Config;
 use crate::data::latents::{Encoded, Form, LATENT, LOG_VARIANCE, MEAN, write};
 use crate::data::pictures::is_picture;
@@ -10,7 +12,8 @@ use crate::data::{CLEAN, Examples, Source};
 use crate::model::Vae;
 use crate::model::sampling::encode_all;
 use crate::rng::{Purpose, normal};
-use crate::{Error, Result, files, run};
+use crate::run::ModelName;
+use crate::{Error, Result, files};
 use candle_core::{Device, Tensor};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -39,9 +42,9 @@ pub struct Encode {
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000_000))]
     n: Option<usize>,
 
-    /// What your own pictures show, for a model that is told labels [default: it is not known]
+    /// What your own pictures show, for a model that is told labels [default: what it finds likeliest]
     #[arg(long, value_name = "LABEL")]
-    label: Option<u8>,
+    label: Option<String>,
 
     /// Write a sample of each posterior, rather than its mean and log variance
     #[arg(long)]
@@ -51,9 +54,8 @@ pub struct Encode {
     #[arg(long, value_name = "N", requires = "sample")]
     seed: Option<u64>,
 
-    /// A run directory or a weights file [default: the newest run below runs/]
-    #[arg(long, value_name = "PATH")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelFlag,
 }
 
 /// Decides samples where nothing else does.
@@ -78,14 +80,10 @@ impl Encode {
     pub fn run(mut self, console: &Console, device: &Device) -> Result<ExitCode> {
         let out = self.paths.pop().unwrap_or_else(|| "encoded.npz".into());
         let form = form(&out)?;
-        let model = model_path(self.model.as_deref())?;
-        let (config, vae) = run::load_model(&model, device)?;
-        if self.label.is_some() && vae.condition().is_none() {
-            return Err(unconditional("--label"));
-        }
+        let (model, config, vae) = self.model.load(console, device)?;
         let (examples, labels) = match self.paths.is_empty() {
             true => self.of_data(&model, &config, &vae, console)?,
-            false => self.of_pictures(&config)?,
+            false => self.of_pictures(&config, &vae)?,
         };
         let encoded = self.encode(&vae, &examples, labels)?;
         let file = write(&encoded, form)?;
@@ -131,7 +129,7 @@ impl Encode {
     /// Images of a data set and their labels, as `reconstruct` sees them.
     fn of_data(
         &self,
-        model: &Path,
+        model: &ModelName,
         config: &Config,
         vae: &Vae,
         console: &Console,
@@ -149,8 +147,8 @@ impl Encode {
         Ok((examples, has_labels.then_some(split.labels)))
     }
 
-    /// One's own pictures, and what they show, if that is said.
-    fn of_pictures(&self, config: &Config) -> Result<(Examples, Option<Vec<u8>>)> {
+    /// One's own pictures, and what they show, if the model wants to know.
+    fn of_pictures(&self, config: &Config, vae: &Vae) -> Result<(Examples, Option<Vec<u8>>)> {
         let of_data = [
             ("--data", self.data.is_some()),
             ("--split", self.split.is_some()),
@@ -160,8 +158,10 @@ impl Encode {
             let why = "is for a data set; there are pictures to encode";
             return Err(Error::input(flag, why));
         }
-        let pictures = own_pictures(&self.paths, self.label, config)?;
+        let model = (config, vae);
+        let label = label_of(self.label.as_deref(), model)?;
+        let pictures = own_pictures(&self.paths, label, model)?;
         let examples = Examples::of(&pictures, 0, pictures.len(), CLEAN)?;
-        Ok((examples, self.label.map(|_| pictures.labels)))
+        Ok((examples, vae.condition().map(|_| pictures.labels)))
     }
 }

@@ -3,27 +3,26 @@
 use super::console::{Console, print, weight};
 use super::images::{SplitName, data_set};
 use super::mixtures::fit_mixtures;
-use super::paths::model_path;
+use super::model::ModelFlag;
 use crate::config::{Config, Likelihood};
 use crate::data::{Binarize, Dataset, Source, Split};
 use crate::evaluate::classifier::classes;
 use crate::evaluate::{LatentSpace, Likeness, LogLikelihood, Realism, likelihood, realism};
 use crate::model::Vae;
+use crate::run::{self, ModelName};
 use crate::train;
-use crate::{Error, Result, run};
+use crate::{Error, Result};
 use candle_core::Device;
 use clap::Args;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Say how well a model does: its losses, how likely it finds images, what it makes of its latent space.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 pub struct Evaluate {
-    /// A run directory or a weights file [default: the newest run below runs/]
-    #[arg(long, value_name = "PATH")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelFlag,
 
     /// Where the images come from [default: what the model was trained on]
     #[arg(long, value_name = "SOURCE")]
@@ -56,7 +55,7 @@ pub struct Evaluate {
 #[derive(Debug, Serialize)]
 struct Evaluation {
     /// The run directory or weights file.
-    model: PathBuf,
+    model: String,
     dataset: String,
     split: SplitName,
     images: usize,
@@ -84,8 +83,7 @@ struct Evaluation {
 
 impl Evaluate {
     pub fn run(self, console: &Console, device: &Device) -> Result<ExitCode> {
-        let model = model_path(self.model.as_deref())?;
-        let (config, vae) = run::load_model(&model, device)?;
+        let (model, config, vae) = self.model.load(console, device)?;
         let dataset = data_set(self.data.as_ref(), &model, (&config, &vae), console)?;
         let split = match self.split {
             SplitName::Test => &dataset.test,
@@ -100,7 +98,7 @@ impl Evaluate {
             samples => Some(self.likelihood(&vae, &config, split, samples, console)?),
         };
         let evaluation = Evaluation {
-            model: model.clone(),
+            model: model.to_string(),
             dataset: dataset.name.clone(),
             split: self.split,
             images: split.len(),
@@ -152,7 +150,7 @@ impl Evaluate {
 impl Evaluate {
     fn realism(
         &self,
-        model: &Path,
+        model: &ModelName,
         vae: &Vae,
         config: &Config,
         dataset: &Dataset,
@@ -199,7 +197,7 @@ impl Evaluation {
             SplitName::Test => "test",
             SplitName::Train => "training",
         };
-        let model = self.model.display();
+        let model = &self.model;
         let mut lines = vec![
             format!(
                 "{model}, {} {split} images of {}",

@@ -1,14 +1,17 @@
 //! Which images a command looks at.
 
 use super::console::Console;
+use crate::Result;
 use crate::config::Config;
+use crate::data::tensor::slice_to_tensor;
 use crate::data::{self, Dataset, Reading, Source, Split};
 use crate::model::Vae;
+use crate::model::likeliest::likeliest_labels;
 use crate::picture::photo;
-use crate::{Error, Result, run};
+use crate::run::{self, ModelName};
 use clap::ValueEnum;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Half of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -37,7 +40,7 @@ impl SplitName {
 /// If it cannot be loaded, or has images or labels that the model does not know.
 pub(super) fn data_set(
     source: Option<&Source>,
-    model: &Path,
+    model: &ModelName,
     (config, vae): (&Config, &Vae),
     console: &Console,
 ) -> Result<Dataset> {
@@ -62,17 +65,18 @@ pub(super) fn data_set(
     Ok(dataset)
 }
 
-/// One's own pictures, which all show `label`, as a model of a configuration sees them.
+/// One's own pictures, as a model sees them. They all show `label`; where a conditional model is not told, what it finds
+/// likeliest.
 ///
 /// # Errors
 ///
-/// If one is no picture; or if the model wants to know what they show, and is not told.
-pub(super) fn own_pictures(paths: &[PathBuf], label: Option<u8>, config: &Config) -> Result<Split> {
+/// If one is no picture.
+pub(super) fn own_pictures(
+    paths: &[PathBuf],
+    label: Option<u8>,
+    (config, vae): (&Config, &Vae),
+) -> Result<Split> {
     let shape = config.image_shape();
-    if label.is_none() && config.conditional {
-        let why = "was told each image's label; it is not told what these show";
-        return Err(Error::input("the model", why).hint("say it: --label N"));
-    }
     let mut pixels = Vec::new();
     for path in paths {
         pixels.extend(match (config.fit, shape.channels) {
@@ -85,5 +89,10 @@ pub(super) fn own_pictures(paths: &[PathBuf], label: Option<u8>, config: &Config
         labels: vec![label.unwrap_or_default(); paths.len()],
         shape,
     };
-    Ok(config.binarize.split(pictures, config.seed))
+    let mut pictures = config.binarize.split(pictures, config.seed);
+    if label.is_none() && vae.condition().is_some() {
+        let images = slice_to_tensor(&pictures, 0, pictures.len())?;
+        pictures.labels = likeliest_labels(vae, &images)?;
+    }
+    Ok(pictures)
 }

@@ -5,12 +5,11 @@ use crate::Result;
 use crate::config::Config;
 use crate::data::Dataset;
 use crate::model::{FittedPrior, Vae};
-use crate::run;
-use std::path::Path;
+use crate::run::{self, ModelName};
 
 /// The mixtures of a model's posteriors, from the cache or fitted now.
 pub(super) fn fit_mixtures(
-    path: &Path,
+    name: &ModelName,
     model: (&Config, &Vae),
     dataset: &Dataset,
     console: &Console,
@@ -18,7 +17,7 @@ pub(super) fn fit_mixtures(
     let bar = console.bar("step", 0, 0);
     bar.set_message("fitting a mixture to the posteriors");
     let mut notify = |notice| console.notice(notice);
-    let mixtures = run::posterior_mixtures(path, model, dataset, &mut notify, |step, steps| {
+    let mixtures = run::posterior_mixtures(name, model, dataset, &mut notify, |step, steps| {
         bar.set_length(steps);
         bar.set_position(step);
     });

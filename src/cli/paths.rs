@@ -1,9 +1,9 @@
-//! Where results go, and where models come from.
+//! Where results go.
 
 use super::console::{Console, print_bytes};
-use crate::{Error, Result, files, run};
+use crate::{Error, Result, files};
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Puts a result where the user wants it, and says where that is: into a file, in a folder that is made if need be; or,
 /// if that is `-`, to stdout.
@@ -36,18 +36,4 @@ pub(super) fn kind(out: &Path, of_stream: &str) -> String {
     }
     let extension = out.extension().unwrap_or_default();
     extension.to_string_lossy().to_ascii_lowercase()
-}
-
-/// The model that `--model` names, else the newest below `runs/`.
-pub(super) fn model_path(given: Option<&Path>) -> Result<PathBuf> {
-    match given {
-        Some(path) => Ok(path.into()),
-        None => run::newest(Path::new(run::RUNS)),
-    }
-}
-
-/// Says that a flag wants a model that is told labels.
-pub(super) fn unconditional(flag: &str) -> Error {
-    let why = "the model was not told labels as it was trained";
-    Error::input(flag, why).hint("train one that is: \"conditional\": true in its configuration")
 }

@@ -2,12 +2,14 @@
 
 use super::console::Console;
 use super::images::{data_set, own_pictures};
-use super::paths::{model_path, unconditional};
+use super::labels::label_of;
+use super::model::ModelFlag;
 use crate::config::Config;
 use crate::data::{Examples, Source, Split};
 use crate::model::{Mode, Vae};
 use crate::rng::{Purpose, normal};
-use crate::{Error, Result, run};
+use crate::run::ModelName;
+use crate::{Error, Result};
 use candle_core::Device;
 use clap::Args;
 use std::convert::Infallible;
@@ -46,15 +48,14 @@ pub(super) struct Shown {
     /// What pictures are to show, with a model that is told labels [default: what the image shows that it begins with,
     /// else 0]
     #[arg(long, value_name = "LABEL")]
-    label: Option<u8>,
+    label: Option<String>,
 
     /// Where the test images come from [default: what the model was trained on]
     #[arg(long, value_name = "SOURCE")]
     data: Option<Source>,
 
-    /// A run directory or a weights file [default: the newest run below runs/]
-    #[arg(long, value_name = "PATH")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelFlag,
 }
 
 /// A model, and where its test images come from.
@@ -63,7 +64,7 @@ pub(super) struct Space<'a> {
     pub config: Config,
     label: Option<u8>,
     source: Option<Source>,
-    model: PathBuf,
+    model: ModelName,
     console: &'a Console,
     test: Option<Split>,
 }
@@ -71,19 +72,12 @@ pub(super) struct Space<'a> {
 impl Shown {
     /// Loads the model.
     pub fn space<'a>(&self, console: &'a Console, device: &Device) -> Result<Space<'a>> {
-        let model = model_path(self.model.as_deref())?;
-        let (config, vae) = run::load_model(&model, device)?;
-        match (self.label, vae.condition()) {
-            (Some(_), None) => return Err(unconditional("--label")),
-            (Some(label), Some(condition)) if usize::from(label) >= condition.classes => {
-                return Err(condition.unknown(label));
-            }
-            _ => {}
-        }
+        let (model, config, vae) = self.model.load(console, device)?;
+        let label = label_of(self.label.as_deref(), (&config, &vae))?;
         Ok(Space {
             vae,
             config,
-            label: self.label,
+            label,
             source: self.data.clone(),
             model,
             console,
@@ -128,7 +122,8 @@ impl Space<'_> {
             Point::TestImage(index) => (self.test()?.clone(), *index),
             Point::File(path) => {
                 let paths = std::slice::from_ref(path);
-                (own_pictures(paths, Some(self.label()), &self.config)?, 0)
+                let model = (&self.config, &self.vae);
+                (own_pictures(paths, self.label, model)?, 0)
             }
         };
         if index >= pictures.len() {

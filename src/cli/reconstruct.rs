@@ -2,7 +2,9 @@
 
 use super::console::Console;
 use super::images::{data_set, own_pictures};
-use super::paths::{deliver, kind, model_path, unconditional};
+use super::labels::label_of;
+use super::model::ModelFlag;
+use super::paths::{deliver, kind};
 use crate::config::Config;
 use crate::data::tensor::slice_to_tensor;
 use crate::data::{Corruption, Examples, Noise, Source, Split};
@@ -12,10 +14,11 @@ use crate::model::filling::fill_in;
 use crate::model::sampling::{decode_all, encode_all};
 use crate::picture::grid;
 use crate::picture::mask::Mask;
-use crate::{Error, Result, run};
+use crate::run::ModelName;
+use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Originals in a row.
@@ -40,9 +43,9 @@ pub struct Reconstruct {
     #[arg(long, value_name = "SOURCE", conflicts_with = "images")]
     data: Option<Source>,
 
-    /// What your own pictures show, for a model that is told labels [default: it is not known]
+    /// What your own pictures show, for a model that is told labels [default: what it finds likeliest]
     #[arg(long, value_name = "N", requires = "images")]
-    label: Option<u8>,
+    label: Option<String>,
 
     /// Put so much noise on pictures first, of the kind that the model was trained with, else Gaussian; they are then
     /// shown with it between them and what is kept [default: as in training on test images, none on your own]
@@ -64,9 +67,8 @@ pub struct Reconstruct {
     #[arg(long, default_value = "reconstructions.png", value_name = "FILE")]
     out: PathBuf,
 
-    /// A run directory or a weights file [default: the newest run below runs/]
-    #[arg(long, value_name = "PATH")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelFlag,
 }
 
 impl Reconstruct {
@@ -74,17 +76,11 @@ impl Reconstruct {
         if kind(&self.out, "png") != "png" {
             return Err(Error::input(self.out.display(), "must end in .png"));
         }
-        let model = model_path(self.model.as_deref())?;
-        let (config, vae) = run::load_model(&model, device)?;
-        if self.label.is_some() && vae.condition().is_none() {
-            return Err(unconditional("--label"));
-        }
+        let (model, config, vae) = self.model.load(console, device)?;
         let (names, pictures) = if self.images.is_empty() {
             self.test_images(&model, &config, &vae, console)?
         } else {
-            let names = self.images.iter().map(|path| path.display().to_string());
-            let pictures = own_pictures(&self.images, self.label, &config)?;
-            (names.collect(), pictures)
+            self.own_pictures(&config, &vae)?
         };
         let sets = match &self.mask {
             Some(mask) => self.filled(mask, &vae, &config, &names, &pictures, console)?,
@@ -190,10 +186,27 @@ impl Reconstruct {
         }
     }
 
+    /// One's own pictures, and names for them, which say what the model takes them for if it was not told.
+    fn own_pictures(&self, config: &Config, vae: &Vae) -> Result<(Vec<String>, Split)> {
+        let label = label_of(self.label.as_deref(), (config, vae))?;
+        let pictures = own_pictures(&self.images, label, (config, vae))?;
+        let is_guessed = label.is_none() && vae.condition().is_some();
+        let names = self.images.iter().zip(&pictures.labels);
+        let names = names.map(|(path, &label)| match is_guessed {
+            true => format!(
+                "{} (taken for a {})",
+                path.display(),
+                config.label_name(label)
+            ),
+            false => path.display().to_string(),
+        });
+        Ok((names.collect(), pictures))
+    }
+
     /// The first test images, as the model sees them, and names for them.
     fn test_images(
         &self,
-        model: &Path,
+        model: &ModelName,
         config: &Config,
         vae: &Vae,
         console: &Console,
@@ -202,7 +215,9 @@ impl Reconstruct {
         let mut test = config.binarize.split(dataset.test, config.seed);
         test.truncate(self.n);
         let labels = test.labels.iter().enumerate();
-        let names = labels.map(|(number, label)| format!("test image {number} (a {label})"));
+        let names = labels.map(|(number, &label)| {
+            format!("test image {number} (a {})", config.label_name(label))
+        });
         Ok((names.collect(), test))
     }
 }

@@ -2,13 +2,14 @@
 
 use super::console::Console;
 use super::images::data_set;
+use super::labels::{label_of, unconditional};
 use super::mixtures::fit_mixtures;
-use super::paths::{model_path, unconditional};
+use super::model::ModelFlag;
 use super::pictures::Form;
 use crate::data::Source;
 use crate::model::Vae;
 use crate::model::sampling::{Drawing, sample};
-use crate::{Error, Result, run};
+use crate::{Error, Result};
 use candle_core::Device;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -34,7 +35,7 @@ pub struct Sample {
 
     /// What to draw, with a model that is told labels [default: each label in turn]
     #[arg(long, value_name = "LABEL")]
-    label: Option<u8>,
+    label: Option<String>,
 
     /// A row a label, with so many pictures, 1 to 1000: in each row of the same latent vectors [default: no such rows]
     #[arg(long, value_name = "N", conflicts_with_all = ["label", "n", "columns"],
@@ -59,9 +60,8 @@ pub struct Sample {
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     columns: Option<usize>,
 
-    /// A run directory or a weights file [default: the newest run below runs/]
-    #[arg(long, value_name = "PATH")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelFlag,
 }
 
 /// Where latent vectors come from.
@@ -81,10 +81,10 @@ impl Sample {
             return Err(Error::input("--temperature", why));
         }
         let form = Form::of(&self.out)?;
-        let model = model_path(self.model.as_deref())?;
-        let (config, vae) = run::load_model(&model, device)?;
+        let (model, config, vae) = self.model.load(console, device)?;
         let seed = self.seed.unwrap_or_else(rand::random);
-        let drawings = self.drawings(&vae)?;
+        let label = label_of(self.label.as_deref(), (&config, &vae))?;
+        let drawings = self.drawings(label, &vae)?;
         let mixtures = match (self.from, &self.data) {
             (Origin::Prior, None) => vae.own_prior().to_vec(),
             (Origin::Prior, Some(_)) => {
@@ -98,7 +98,7 @@ impl Sample {
         console.say(format_args!(
             "drawing {} pictures with {} and seed {seed}",
             drawings.len(),
-            model.display()
+            model
         ));
         let pictures = sample(&vae, &mixtures, &drawings, seed, self.temperature)?;
         let columns = self.each_label.or(self.columns);
@@ -107,17 +107,13 @@ impl Sample {
     }
 
     /// What is asked for.
-    fn drawings(&self, vae: &Vae) -> Result<Vec<Drawing>> {
+    fn drawings(&self, label: Option<u8>, vae: &Vae) -> Result<Vec<Drawing>> {
         let of =
             |label, count: usize| (0..count as u64).map(move |number| Drawing { number, label });
-        match (vae.condition(), self.label, self.each_label) {
+        match (vae.condition(), label, self.each_label) {
             (_, None, None) => Ok(Drawing::of_each_label_in_turn(vae, self.n)),
-            (None, Some(_), _) => Err(unconditional("--label")),
             (None, None, Some(_)) => Err(unconditional("--each-label")),
-            (Some(condition), Some(label), _) => match usize::from(label) < condition.classes {
-                true => Ok(of(label, self.n).collect()),
-                false => Err(condition.unknown(label)),
-            },
+            (_, Some(label), _) => Ok(of(label, self.n).collect()),
             (Some(condition), None, Some(count)) => {
                 let labels = (0..condition.classes).map(|label| label as u8);
                 Ok(labels.flat_map(|label| of(label, count)).collect())

@@ -205,6 +205,12 @@ impl Config {
         }
     }
 
+    /// What a label stands for: its name, where the data name labels, else its number.
+    pub fn label_name(&self, label: u8) -> String {
+        let name = self.labels.get(usize::from(label)).cloned();
+        name.unwrap_or_else(|| label.to_string())
+    }
+
     /// The default's layers, where it has those, made for the shape of the images.
     pub fn scale_layers(&mut self) {
         let default = Self::default();

@@ -89,6 +89,8 @@ mod tests {
             "`sigmoid`",
             "`tanh`",
             "`elu`",
+            "`silu`",
+            "`gelu`",
         ] {
             assert!(error.why.contains(name), "{error}");
         }

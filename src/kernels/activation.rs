@@ -21,22 +21,69 @@ pub enum Activation {
     Tanh,
     /// The value where it is positive, else exp(value) - 1: above -1 (Clevert et al., 2016, with an alpha of 1).
     Elu,
+    /// The value times its [`Activation::Sigmoid`] (Elfwing et al., 2017; Ramachandran et al., 2017, call it swish).
+    Silu,
+    /// The value times the probability that a standard normal number is below it (Hendrycks and Gimpel, 2016).
+    Gelu,
 }
 
 impl Activation {
-    /// Adds `bias` to each row of `values`, and replaces each value by the function of it.
-    pub fn apply(self, values: &mut [f32], bias: &[f32]) {
-        apply(self, values, bias);
+    /// Whether [`Activation::backward`] needs the function's slopes. Of the others each can tell its slope from its
+    /// output; these have the same output at two places.
+    pub fn keeps_slopes(self) -> bool {
+        matches!(self, Self::Silu | Self::Gelu)
+    }
+
+    /// Adds `bias` to each row of `values`, and replaces each value by the function of it; with `slopes`, of which there
+    /// are as many, each of those by the function's slope there, if it is one that [keeps](Self::keeps_slopes) them.
+    pub fn apply(self, values: &mut [f32], bias: &[f32], slopes: Option<&mut [f32]>) {
+        match slopes.filter(|_| self.keeps_slopes()) {
+            Some(slopes) => apply_with_slopes(self, values, bias, slopes),
+            None => apply(self, values, bias),
+        }
     }
 
     /// Turns gradients of the function's outputs into gradients of its inputs, and adds each column of those,
-    /// of which there are as many as `sums`, to its sum: the gradient of the biases. Each of the functions can
-    /// tell its slope from its output alone, so the inputs need not be kept.
+    /// of which there are as many as `sums`, to its sum: the gradient of the biases.
     ///
-    /// `outputs` are the function's outputs times `scale`.
-    pub fn backward(self, outputs: &[f32], scale: f32, gradients: &mut [f32], sums: &mut [f32]) {
-        backward(self, outputs, scale, gradients, sums);
+    /// `kept` are the function's outputs times `scale`, or its slopes where it [keeps](Self::keeps_slopes) them.
+    pub fn backward(self, kept: &[f32], scale: f32, gradients: &mut [f32], sums: &mut [f32]) {
+        backward(self, kept, scale, gradients, sums);
     }
+}
+
+/// The value and the slope of [`Activation::Silu`].
+#[inline(always)]
+fn silu(v: f32) -> (f32, f32) {
+    let sigmoid = 1.0 / (1.0 + exp(-v));
+    (v * sigmoid, sigmoid * (1.0 + v * (1.0 - sigmoid)))
+}
+
+/// The value and the slope of [`Activation::Gelu`], within 5e-7.
+///
+/// The normal distribution beyond |v| is a polynomial times its density (Abramowitz and Stegun, 1964, 7.1.26).
+#[inline(always)]
+fn gelu(v: f32) -> (f32, f32) {
+    const POLYNOMIAL: [f32; 5] = [
+        1.061_405_4,
+        -1.453_152,
+        1.421_413_7,
+        -0.284_496_74,
+        0.254_829_6,
+    ];
+    /// 0.3275911 / sqrt(2).
+    const SCALE: f32 = 0.231_641_89;
+    /// 1 / sqrt(2 pi).
+    const DENSITY: f32 = 0.398_942_3;
+    let t = 1.0 / (1.0 + SCALE * v.abs());
+    let power = exp(-0.5 * v * v);
+    let mut sum = 0.0;
+    for coefficient in POLYNOMIAL {
+        sum = (sum + coefficient) * t;
+    }
+    let beyond = 0.5 * sum * power;
+    let below = if v > 0.0 { 1.0 - beyond } else { beyond };
+    (v * below, below + v * DENSITY * power)
 }
 
 vectorized! {
@@ -52,6 +99,22 @@ vectorized! {
             Activation::Elu => {
                 with_bias(values, bias, |v| if v > 0.0 { v } else { exp(v) - 1.0 });
             }
+            Activation::Silu => with_bias(values, bias, |v| silu(v).0),
+            Activation::Gelu => with_bias(values, bias, |v| gelu(v).0),
+        }
+    }
+}
+
+vectorized! {
+    fn apply_with_slopes(
+        activation: Activation,
+        values: &mut [f32],
+        bias: &[f32],
+        slopes: &mut [f32],
+    ) {
+        match activation {
+            Activation::Silu => with_slopes(values, bias, slopes, silu),
+            _ => with_slopes(values, bias, slopes, gelu),
         }
     }
 }
@@ -59,30 +122,33 @@ vectorized! {
 vectorized! {
     fn backward(
         activation: Activation,
-        outputs: &[f32],
+        kept: &[f32],
         scale: f32,
         gradients: &mut [f32],
         sums: &mut [f32],
     ) {
         match activation {
-            Activation::None => with_sums(gradients, outputs, sums, |g, _| g),
+            Activation::None => with_sums(gradients, kept, sums, |g, _| g),
             Activation::Relu => {
-                with_sums(gradients, outputs, sums, |g, y| if y > 0.0 { g } else { 0.0 });
+                with_sums(gradients, kept, sums, |g, y| if y > 0.0 { g } else { 0.0 });
             }
             Activation::LeakyRelu(slope) => {
-                with_sums(gradients, outputs, sums, |g, y| if y > 0.0 { g } else { slope * g });
+                with_sums(gradients, kept, sums, |g, y| if y > 0.0 { g } else { slope * g });
             }
-            Activation::Sigmoid => with_sums(gradients, outputs, sums, |g, y| {
+            Activation::Sigmoid => with_sums(gradients, kept, sums, |g, y| {
                 let y = y / scale;
                 g * y * (1.0 - y)
             }),
-            Activation::Tanh => with_sums(gradients, outputs, sums, |g, y| {
+            Activation::Tanh => with_sums(gradients, kept, sums, |g, y| {
                 let y = y / scale;
                 g * (1.0 - y * y)
             }),
-            Activation::Elu => with_sums(gradients, outputs, sums, |g, y| {
+            Activation::Elu => with_sums(gradients, kept, sums, |g, y| {
                 if y > 0.0 { g } else { g * (y / scale + 1.0) }
             }),
+            Activation::Silu | Activation::Gelu => {
+                with_sums(gradients, kept, sums, |g, slope| g * slope);
+            }
         }
     }
 }
@@ -103,18 +169,40 @@ fn with_bias(values: &mut [f32], bias: &[f32], function: impl Fn(f32) -> f32) {
     }
 }
 
+/// Rows of one value are taken as they come: their bias is the same everywhere.
+#[inline(always)]
+fn with_slopes(
+    values: &mut [f32],
+    bias: &[f32],
+    slopes: &mut [f32],
+    function: impl Fn(f32) -> (f32, f32),
+) {
+    if let [bias] = bias {
+        for (value, slope) in values.iter_mut().zip(slopes) {
+            (*value, *slope) = function(*value + bias);
+        }
+    } else {
+        let slopes = slopes.chunks_exact_mut(bias.len());
+        for (row, slopes) in values.chunks_exact_mut(bias.len()).zip(slopes) {
+            for ((value, slope), bias) in row.iter_mut().zip(slopes).zip(bias) {
+                (*value, *slope) = function(*value + bias);
+            }
+        }
+    }
+}
+
 #[inline(always)]
 fn with_sums(
     gradients: &mut [f32],
-    outputs: &[f32],
+    kept: &[f32],
     sums: &mut [f32],
-    slope: impl Fn(f32, f32) -> f32,
+    function: impl Fn(f32, f32) -> f32,
 ) {
-    let rows = |gradients: &mut [f32], outputs: &[f32], sums: &mut [f32]| {
+    let rows = |gradients: &mut [f32], kept: &[f32], sums: &mut [f32]| {
         let gradients = gradients.chunks_exact_mut(sums.len());
-        for (gradients, outputs) in gradients.zip(outputs.chunks_exact(sums.len())) {
-            for ((sum, gradient), output) in sums.iter_mut().zip(gradients).zip(outputs) {
-                *gradient = slope(*gradient, *output);
+        for (gradients, kept) in gradients.zip(kept.chunks_exact(sums.len())) {
+            for ((sum, gradient), kept) in sums.iter_mut().zip(gradients).zip(kept) {
+                *gradient = function(*gradient, *kept);
                 *sum += *gradient;
             }
         }
@@ -125,10 +213,29 @@ fn with_sums(
         let mut parts = [0.0; SUMS];
         let whole = gradients.len() / SUMS * SUMS;
         let (gradients, rest) = gradients.split_at_mut(whole);
-        rows(gradients, &outputs[..whole], &mut parts);
+        rows(gradients, &kept[..whole], &mut parts);
         *sum += parts.iter().sum::<f32>();
-        rows(rest, &outputs[whole..], std::slice::from_mut(sum));
+        rows(rest, &kept[whole..], std::slice::from_mut(sum));
     } else {
-        rows(gradients, outputs, sums);
+        rows(gradients, kept, sums);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gelu_is_the_value_times_the_normal_distribution() {
+        for i in -120_000..=120_000 {
+            let v = f64::from(i as f32 / 1e4);
+            let below = 0.5 * libm::erfc(-v / std::f64::consts::SQRT_2);
+            let density = (-0.5 * v * v).exp() / std::f64::consts::TAU.sqrt();
+            let (value, slope) = gelu(v as f32);
+            let off = (f64::from(value) - v * below).abs() / v.abs().max(1.0);
+            assert!(off < 5e-7, "gelu({v}) is off by {off}");
+            let off = (f64::from(slope) - below - v * density).abs();
+            assert!(off < 5e-7, "the slope of gelu at {v} is off by {off}");
+        }
     }
 }

@@ -54,33 +54,38 @@ pub fn pad_batch(input: Matrix, columns: MatrixMut) {
 ///
 /// - input: (inputs, images and perhaps some more), as of [`pad_batch`]
 /// - weight: (outputs, inputs), bias: (outputs)
-/// - output: (images, outputs)
+/// - output: (images, outputs), and so the slopes of the activation, if they are wanted
 pub fn forward(
     weight: &[f32],
     bias: &[f32],
     activation: Activation,
     input: Matrix,
     output: MatrixMut,
+    slopes: Option<MatrixMut>,
 ) {
     let columns = input.columns();
     let weight = Matrix::new(weight, bias.len(), input.rows());
     let rows = rows_at_a_time(output.columns(), input.rows() * columns);
-    let block = |weight: Matrix, bias: &[f32], mut output: MatrixMut| {
-        with_scratch(bias.len() * columns, |scratch| {
-            let product = MatrixMut::new(scratch, columns);
-            matmul(weight, input, product, Destination::Overwrite);
-            let product = Matrix::new(scratch, bias.len(), columns);
-            let product = product.some_columns(0..output.rows());
-            transpose(product, output.reborrow());
-            for image in 0..output.rows() {
-                activation.apply(output.row(image), bias);
-            }
-        });
-    };
-    let blocks = output.by_columns(rows).into_iter().enumerate();
-    for_each(blocks, |(number, output)| {
+    let block =
+        |weight: Matrix, bias: &[f32], mut output: MatrixMut, mut slopes: Option<MatrixMut>| {
+            with_scratch(bias.len() * columns, |scratch| {
+                let product = MatrixMut::new(scratch, columns);
+                matmul(weight, input, product, Destination::Overwrite);
+                let product = Matrix::new(scratch, bias.len(), columns);
+                let product = product.some_columns(0..output.rows());
+                transpose(product, output.reborrow());
+                for image in 0..output.rows() {
+                    let slopes = slopes.as_mut().map(|slopes| slopes.row(image));
+                    activation.apply(output.row(image), bias, slopes);
+                }
+            });
+        };
+    let mut slopes = slopes.map(|slopes| slopes.by_columns(rows).into_iter());
+    let blocks = output.by_columns(rows).into_iter();
+    let blocks = blocks.map(|output| (output, slopes.as_mut().and_then(Iterator::next)));
+    for_each(blocks.enumerate(), |(number, (output, slopes))| {
         let part = number * rows..number * rows + output.columns();
-        block(weight.some_rows(part.clone()), &bias[part], output);
+        block(weight.some_rows(part.clone()), &bias[part], output, slopes);
     });
 }
 

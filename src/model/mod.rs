@@ -4,6 +4,7 @@ pub mod architecture;
 pub mod condition;
 pub mod filling;
 pub mod geometry;
+pub mod likeliest;
 pub mod paths;
 pub mod prior;
 pub mod sampling;

@@ -87,6 +87,8 @@ fn activate(activation: Activation, values: &Tensor) -> Result<Tensor> {
         Activation::Sigmoid => candle_nn::ops::sigmoid(values),
         Activation::Tanh => values.tanh(),
         Activation::Elu => values.elu(1.0),
+        Activation::Silu => values.silu(),
+        Activation::Gelu => values.gelu_erf(),
     }
 }
 

@@ -24,7 +24,7 @@ pub fn probabilities(logits: &Tensor, backend: Backend) -> Result<Tensor> {
         Backend::Fused => {
             let mut values = logits.flatten_all()?.to_vec1()?;
             for_each(values.chunks_mut(BLOCK), |values| {
-                Activation::Sigmoid.apply(values, &[0.0]);
+                Activation::Sigmoid.apply(values, &[0.0], None);
             });
             Tensor::from_vec(values, logits.shape(), logits.device())
         }

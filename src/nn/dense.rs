@@ -31,18 +31,23 @@ pub(super) fn forward(
     saved.output = buffers.take(images * outputs);
     let batch = dense::padded_batch(images);
     let mut columns = buffers.take(inputs * batch);
+    let slopes = saved.slopes.as_deref_mut();
+    let mut slopes = slopes.map(|slopes| slopes.chunks_mut(batch * outputs));
     let parts = saved.output.chunks_mut(batch * outputs);
     for (input, output) in input.chunks(batch * inputs).zip(parts) {
         let mut output = MatrixMut::new(output, outputs);
+        let slopes = slopes.as_mut().and_then(Iterator::next);
+        let mut slopes = slopes.map(|slopes| MatrixMut::new(slopes, outputs));
         let input = Matrix::new(input, output.rows(), inputs);
         dense::pad_batch(input, MatrixMut::new(&mut columns, batch));
         let input = Matrix::new(&columns, inputs, batch);
         for layer in layers {
             let (part, rest) = output.split_columns(layer.plan.map.outputs());
             output = rest;
+            let slopes = slopes.take();
             with_values(&layer.weight.value, |weight| {
                 with_values(&layer.bias.value, |bias| {
-                    dense::forward(weight, bias, layer.plan.activation, input, part);
+                    dense::forward(weight, bias, layer.plan.activation, input, part, slopes);
                     Ok(())
                 })
             })?;
@@ -123,14 +128,14 @@ fn activation_backward(
     let mut parts = vec![vec![0.0; outputs]; gradient.len().div_ceil(block)];
     let blocks = gradient
         .chunks_mut(block)
-        .zip(context.outputs[0].chunks(block));
-    for_each(blocks.zip(&mut parts), |((gradients, results), biases)| {
+        .zip(context.kept(0).chunks(block));
+    for_each(blocks.zip(&mut parts), |((gradients, kept), biases)| {
         let images = gradients.chunks_exact_mut(outputs);
-        for (gradient, result) in images.zip(results.chunks_exact(outputs)) {
+        for (gradient, kept) in images.zip(kept.chunks_exact(outputs)) {
             for (layer, part) in heads(layers) {
-                let (result, gradient) = (&result[part.clone()], &mut gradient[part.clone()]);
+                let (kept, gradient) = (&kept[part.clone()], &mut gradient[part.clone()]);
                 let activation = layer.plan.activation;
-                activation.backward(result, scale, gradient, &mut biases[part]);
+                activation.backward(kept, scale, gradient, &mut biases[part]);
             }
         }
     });

@@ -55,8 +55,11 @@ impl FusedOp {
             number,
             buffers,
         } = &*self.inner;
+        let training = self.mode != Mode::Inference;
         let save = |(position, stage): (usize, &Stage<Layer>)| Saved {
             output: buffers.take(0),
+            slopes: (training && stage.keeps_slopes())
+                .then(|| buffers.take(images * stage.outputs())),
             mask: mask(
                 self.mode,
                 stage,
@@ -67,7 +70,6 @@ impl FusedOp {
             transformed: None,
             primitive: None,
         };
-        let training = self.mode != Mode::Inference;
         let mut all_saved: Vec<Saved> = stages.iter().enumerate().map(save).collect();
         for segment in segments(stages) {
             let (before, saved) = all_saved[..segment.end].split_at_mut(segment.start);

@@ -99,29 +99,31 @@ impl Primitive {
 
     /// Whether the way back reads what was written on the way there.
     pub(super) fn reads_output(&self) -> bool {
-        matches!(self, Self::Convolution(_))
+        matches!(self, Self::Convolution(c) if !c.activation.keeps_slopes())
     }
 
-    /// `transformed` is where the transformed input is saved, if it is.
+    /// `transformed` is where the transformed input is saved, and `slopes` where those of the activation are, if they
+    /// are.
     pub(super) fn forward(
         &self,
         input: &[f32],
         output: &mut [f32],
+        slopes: Option<&mut [f32]>,
         transformed: Option<TransformedTiles>,
     ) {
         match self {
-            Self::Convolution(c) => c.forward(input, output, transformed),
+            Self::Convolution(c) => c.forward(input, output, slopes, transformed),
             Self::Transpose(rows, columns) => transpose_each(input, *rows, *columns, output),
         }
     }
 
-    /// `gradient` is that of the output; it does not survive. `output` is what [`Primitive::forward`] gave, times
-    /// `scale` where dropout kept it; where it did not, the gradient is 0 already. `transformed` is
+    /// `gradient` is that of the output; it does not survive. `kept` is what [`Primitive::forward`] gave, times
+    /// `scale` where dropout kept it (where it did not, the gradient is 0 already), or slopes. `transformed` is
     /// where the transformed gradient is to be left, if the convolution is tiled.
     pub(super) fn backward(
         &self,
         input: &[f32],
-        (output, scale): (&[f32], f32),
+        (kept, scale): (&[f32], f32),
         gradient: &mut [f32],
         input_gradient: Option<&mut [f32]>,
         transformed: Option<TransformedTiles>,
@@ -129,7 +131,7 @@ impl Primitive {
         match self {
             Self::Convolution(c) => {
                 let mut biases = vec![0.0; c.bias.len()];
-                c.activation.backward(output, scale, gradient, &mut biases);
+                c.activation.backward(kept, scale, gradient, &mut biases);
                 let to = input_gradient.zip(c.backward_weight.as_deref());
                 let weights = match (c.tiling, transformed) {
                     (Some(tiling), Some(transformed)) => {
@@ -151,21 +153,28 @@ impl Primitive {
 }
 
 impl Convolution {
-    fn forward(&self, input: &[f32], output: &mut [f32], transformed: Option<TransformedTiles>) {
-        let epilogue = |rows: &mut [f32]| self.activation.apply(rows, &self.bias);
-        match (self.tiling, self.output) {
-            (Some(tiling), _) => {
-                self.tiled_forward(tiling, input, output, transformed);
-                epilogue(output);
-            }
-            (None, Grid::Small) => {
+    fn forward(
+        &self,
+        input: &[f32],
+        output: &mut [f32],
+        slopes: Option<&mut [f32]>,
+        transformed: Option<TransformedTiles>,
+    ) {
+        match (self.tiling, self.output, &slopes) {
+            (Some(tiling), _, _) => self.tiled_forward(tiling, input, output, transformed),
+            (None, Grid::Small, None) => {
+                let epilogue = |rows: &mut [f32]| self.activation.apply(rows, &self.bias, None);
                 convolution::forward(&self.geometry, input, &self.weight, output, epilogue);
+                return;
             }
-            (None, Grid::Large) => {
+            (None, Grid::Small, Some(_)) => {
+                convolution::forward(&self.geometry, input, &self.weight, output, |_| {});
+            }
+            (None, Grid::Large, _) => {
                 convolution::backward_data(&self.geometry, input, &self.weight, output);
-                epilogue(output);
             }
         }
+        self.activation.apply(output, &self.bias, slopes);
     }
 
     fn tiled_forward(

@@ -12,6 +12,8 @@ pub(super) struct Saved {
     /// What it wrote, if it is read again. The last output is kept by candle, unless candle is given its
     /// error instead.
     pub output: Buffer,
+    /// The slopes of its activation, if that [keeps them](crate::kernels::activation::Activation::keeps_slopes).
+    pub slopes: Option<Buffer>,
     /// What dropout dropped of it.
     pub mask: Option<Mask>,
     /// What the stage read, transformed, if it is a convolution in the Winograd domain.
@@ -33,6 +35,12 @@ pub(super) struct BackwardContext<'a> {
 }
 
 impl BackwardContext<'_> {
+    /// What the activation of a stage wants for its way back: slopes, where it keeps them, else outputs.
+    pub(super) fn kept(&self, position: usize) -> &[f32] {
+        let slopes = self.saved[position].slopes.as_deref();
+        slopes.unwrap_or(self.outputs[position])
+    }
+
     /// The same for some of the stages.
     pub(super) fn segment(&self, range: &Range<usize>) -> Self {
         Self {

@@ -33,6 +33,7 @@ fn shard_images(images: usize) -> usize {
 struct Shard<'a> {
     /// The outputs that are saved.
     outputs: Vec<Option<&'a mut [f32]>>,
+    slopes: Vec<Option<&'a mut [f32]>>,
     transformed: Vec<Option<TransformedTiles<'a>>>,
 }
 
@@ -69,10 +70,13 @@ pub(super) fn forward(
         .collect();
     for ((saved, sizes), outputs) in saved.iter_mut().zip(&sizes).zip(&outputs) {
         let mut parts = saved.output.chunks_mut(shard * outputs);
+        let slopes = saved.slopes.as_deref_mut().unwrap_or_default();
+        let mut slopes = slopes.chunks_mut(shard * outputs);
         let transformed = saved.transformed.as_deref_mut();
         let transformed = split_by_shard(transformed, *sizes, images, shard);
         for (shard, transformed) in shards.iter_mut().zip(transformed) {
             shard.outputs.push(parts.next());
+            shard.slopes.push(slopes.next());
             shard.transformed.push(transformed);
         }
         masks.push(saved.mask.as_ref());
@@ -120,22 +124,23 @@ struct ForwardPass<'a> {
 impl ForwardPass<'_> {
     /// Takes the images of a shard, from `first` on, through all stages.
     fn run<'a>(&self, first: usize, shard: Shard<'a>, mut input: &'a [f32], images: usize) {
-        let step = |position: usize, input: &[f32], output: &mut [f32], transformed| {
-            self.primitives[position].forward(input, output, transformed);
+        let step = |position: usize, input: &[f32], output: &mut [f32], slopes, transformed| {
+            self.primitives[position].forward(input, output, slopes, transformed);
             if let Some(mask) = self.masks[position] {
                 mask.apply(first * self.outputs[position], output);
             }
         };
         let mut between: Option<Buffer> = None;
-        let places = shard.outputs.into_iter().zip(shard.transformed);
-        for (position, (output, transformed)) in places.enumerate() {
+        let places = shard.outputs.into_iter().zip(shard.slopes);
+        let places = places.zip(shard.transformed).enumerate();
+        for (position, ((output, slopes), transformed)) in places {
             let from = between.as_deref().unwrap_or(input);
             if let Some(output) = output {
-                step(position, from, output, transformed);
+                step(position, from, output, slopes, transformed);
                 (input, between) = (output, None);
             } else {
                 let mut output = self.buffers.take(images * self.outputs[position]);
-                step(position, from, &mut output, transformed);
+                step(position, from, &mut output, slopes, transformed);
                 between = Some(output);
             }
         }
@@ -258,9 +263,7 @@ fn backward_shard(
         };
         // Where nobody reads them again they were not saved.
         let input = input.get(part(stage.inputs())).unwrap_or_default();
-        let output = context.outputs[position]
-            .get(part(stage.outputs()))
-            .unwrap_or_default();
+        let kept = context.kept(position).get(part(stage.outputs()));
         let mut next = (position > 0).then(|| context.buffers.take(images * stage.inputs()));
         let gradient = between.as_deref_mut().unwrap_or(&mut *shard.gradient);
         let to = match &mut next {
@@ -271,10 +274,12 @@ fn backward_shard(
         if let Some(mask) = mask {
             mask.apply(first * stage.outputs(), gradient);
         }
-        let output = (output, mask.map_or(1.0, |mask| mask.scale));
+        let kept = (
+            kept.unwrap_or_default(),
+            mask.map_or(1.0, |mask| mask.scale),
+        );
         let transformed = shard.transformed[position].take();
-        gradients[position] =
-            primitives[position].backward(input, output, gradient, to, transformed);
+        gradients[position] = primitives[position].backward(input, kept, gradient, to, transformed);
         between = next;
     }
     gradients

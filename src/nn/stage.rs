@@ -9,8 +9,8 @@ use std::ops::Range;
 pub enum Stage<L> {
     /// A layer with weights.
     Layer(L),
-    /// Dense layers, at least one, without dropout, that read the same values; what they write is one after
-    /// the other.
+    /// Dense layers, at least one, without activation or dropout, that read the same values; what they write is one
+    /// after the other.
     Heads(Vec<L>),
     /// A grid of (rows, columns, channels) into a list of values, channel first.
     Flatten([usize; 3]),
@@ -66,6 +66,11 @@ impl Stage<Layer> {
     /// Values that an image has after the stage.
     pub(super) fn outputs(&self) -> usize {
         self.output_shape().iter().product()
+    }
+
+    /// Whether the way back needs the slopes of its activation. Heads have none.
+    pub(super) fn keeps_slopes(&self) -> bool {
+        matches!(self, Self::Layer(layer) if layer.plan.activation.keeps_slopes())
     }
 
     /// The layers, if they are dense: those work on all images at once, other stages on each for itself.

@@ -1,16 +1,14 @@
 //! Mixtures of where a model's encoder puts the images of a data set, each fitted once.
 
 use super::cache::Cached;
-use super::model::file_of;
-use super::weights::LARGEST_FILE;
+use super::model::ModelName;
+use crate::Result;
 use crate::checksum::sha256;
 use crate::config::Config;
 use crate::data::{Dataset, Notice};
 use crate::model::{FittedPrior, Vae, prior};
 use crate::train::{POSTERIOR_RECIPE, fit_posterior};
-use crate::{Result, files};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// What mixtures were made of.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -29,13 +27,13 @@ struct Description {
 ///
 /// If the model cannot be computed.
 pub fn posterior_mixtures(
-    path: &Path,
+    name: &ModelName,
     (config, vae): (&Config, &Vae),
     dataset: &Dataset,
     notify: &mut dyn FnMut(Notice),
     on_step: impl FnMut(u64, u64),
 ) -> Result<Vec<Option<FittedPrior>>> {
-    let model_sha256 = sha256(&[&files::read(&file_of(path), LARGEST_FILE)?]);
+    let model_sha256 = sha256(&[&name.content()?]);
     let dataset_sha256 = dataset.digest();
     let cached = Cached {
         what: "mixture",

@@ -20,6 +20,6 @@ pub use classifier::classifier;
 pub use dir::RunDir;
 pub use metrics::{Metric, MetricsLog, Recorded, SplitName, parse_metrics};
 pub use mixture::posterior_mixtures;
-pub use model::{load_model, newest, trained_on};
+pub use model::{ModelName, load_model, newest, trained_on};
 pub use names::RUNS;
 pub use state::State;

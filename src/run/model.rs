@@ -3,33 +3,89 @@
 use super::checkpoint::Checkpoint;
 use super::dir::read_config;
 use super::names::{CHECKPOINT, CONFIG, MODEL, run_of_file};
-use super::weights;
+use super::weights::{self, LARGEST_FILE};
 use crate::config::Config;
 use crate::data::Source;
 use crate::model::Vae;
 use crate::{Error, Result, files};
 use candle_core::Device;
+use std::convert::Infallible;
+use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-/// The model at `path`: a run directory or a weights file.
+/// The weights of the model that comes with the program: trained with `configs/builtin.json`, and made half as long by
+/// `models/make.py`.
+const BUILTIN: &[u8] = include_bytes!("../../models/builtin.safetensors");
+
+/// Where a model comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelName {
+    /// The program itself.
+    Builtin,
+    /// A run directory or a weights file.
+    Path(PathBuf),
+}
+
+impl FromStr for ModelName {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Infallible> {
+        Ok(match text {
+            "builtin" => Self::Builtin,
+            path => Self::Path(path.into()),
+        })
+    }
+}
+
+impl Display for ModelName {
+    fn fmt(&self, formatter: &mut Formatter) -> fmt::Result {
+        match self {
+            Self::Builtin => formatter.write_str("the built-in model"),
+            Self::Path(path) => path.display().fmt(formatter),
+        }
+    }
+}
+
+impl ModelName {
+    /// The content of its weights file.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub(super) fn content(&self) -> Result<Vec<u8>> {
+        match self {
+            Self::Builtin => Ok(BUILTIN.to_vec()),
+            Self::Path(path) => files::read(&file_of(path), LARGEST_FILE),
+        }
+    }
+}
+
+/// A model and its configuration.
 ///
 /// # Errors
 ///
-/// If there is none, or it is damaged.
-pub fn load_model(path: &Path, device: &Device) -> Result<(Config, Vae)> {
-    let file = file_of(path);
-    refuse_no_model(path, &file)?;
-    let (tensors, config) = weights::read::<Config>(&file).map_err(|error| {
-        // Weights can be cut in many ways; a whole checkpoint is only a wrong choice.
-        match Checkpoint::read(&file) {
-            Ok(_) => Error::input(file.display(), "is a checkpoint, not weights alone")
-                .hint("give the model.safetensors of its run, or its run directory"),
-            Err(_) => error,
+/// If there is none of that name, or it is damaged.
+pub fn load_model(name: &ModelName, device: &Device) -> Result<(Config, Vae)> {
+    let file = match name {
+        ModelName::Builtin => name.to_string(),
+        ModelName::Path(path) => {
+            refuse_no_model(path, &file_of(path))?;
+            file_of(path).display().to_string()
         }
+    };
+    let read = weights::from_bytes::<Config>(name.content()?, &file);
+    let (tensors, config) = read.map_err(|error| match name {
+        // Weights can be cut in many ways; a whole checkpoint is only a wrong choice.
+        ModelName::Path(path) if Checkpoint::read(&file_of(path)).is_ok() => {
+            Error::input(&file, "is a checkpoint, not weights alone")
+                .hint("give the model.safetensors of its run, or its run directory")
+        }
+        _ => error,
     })?;
     let of_file = |error: Error| Error {
         why: format!("{}: {}", error.what, error.why),
-        what: file.display().to_string(),
+        what: file.clone(),
         ..error
     };
     config.validate().map_err(of_file)?;
@@ -38,7 +94,7 @@ pub fn load_model(path: &Path, device: &Device) -> Result<(Config, Vae)> {
 }
 
 /// The weights file of a run directory; of another path it is that itself.
-pub(super) fn file_of(path: &Path) -> PathBuf {
+fn file_of(path: &Path) -> PathBuf {
     match path.is_dir() {
         true => path.join(MODEL),
         false => path.into(),
@@ -71,12 +127,9 @@ fn refuse_no_model(path: &Path, file: &Path) -> Result<()> {
     Err(Error::input(file.display(), "does not exist").hint("train one: vae train"))
 }
 
-/// The run below `runs` whose model was written last; if there is no model, whose checkpoint was.
-///
-/// # Errors
-///
-/// If there is none.
-pub fn newest(runs: &Path) -> Result<PathBuf> {
+/// The run below `runs` whose model was written last; if there is no model, whose checkpoint was; `None` if there is no
+/// run.
+pub fn newest(runs: &Path) -> Option<PathBuf> {
     let newest_with = |name: &str| {
         let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
         let written = entries.filter_map(|entry| {
@@ -86,23 +139,19 @@ pub fn newest(runs: &Path) -> Result<PathBuf> {
         });
         Some(written.max()?.1)
     };
-    let newest = newest_with(MODEL).or_else(|| newest_with(CHECKPOINT));
-    newest.ok_or_else(|| {
-        Error::input(
-            "no model",
-            format!("nothing has been trained below {}/", runs.display()),
-        )
-        .hint("train one first: vae train --steps 2000   (or point to one: --model PATH)")
-    })
+    newest_with(MODEL).or_else(|| newest_with(CHECKPOINT))
 }
 
-/// Where the data come from that the run of a model was trained on; of a weights file that is not in
-/// its run directory it is not known.
+/// Where the data come from that the run of a model was trained on; of the built-in model, and of a weights file that is
+/// not in its run directory, it is not known.
 ///
 /// # Errors
 ///
 /// If the configuration of the run cannot be read.
-pub fn trained_on(model: &Path) -> Result<Source> {
+pub fn trained_on(name: &ModelName) -> Result<Source> {
+    let ModelName::Path(model) = name else {
+        return Ok(Source::default());
+    };
     let config = if model.is_dir() {
         model.join(CONFIG)
     } else {

@@ -4,11 +4,13 @@ use crate::checksum::sha256;
 use crate::config::Config;
 use crate::{Error, Result, files};
 use candle_core::{Device, Tensor};
+use half::f16;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::path::Path;
 
 /// No file of ours is larger: the largest model with its moments.
@@ -83,20 +85,27 @@ pub fn seal(file: &mut [u8], digest: &[u8]) -> Option<String> {
 ///
 /// If the file cannot be read, has no such description, or is not, to the bit, what was written.
 pub fn read<D: DeserializeOwned>(path: &Path) -> Result<(Tensors, D)> {
-    let mut bytes = files::read(path, LARGEST_FILE)?;
+    from_bytes(files::read(path, LARGEST_FILE)?, &path.display())
+}
+
+/// What is in the content of a safetensors file of ours, which is called `name`.
+///
+/// # Errors
+///
+/// As of [`read`].
+pub fn from_bytes<D: DeserializeOwned>(
+    mut bytes: Vec<u8>,
+    name: &dyn Display,
+) -> Result<(Tensors, D)> {
     if bytes.is_empty() {
-        return Err(Error::input(path.display(), "is empty"));
+        return Err(Error::input(name, "is empty"));
     }
-    let damaged = |error: &dyn std::fmt::Display| {
-        Error::input(
-            path.display(),
-            format!("is not a whole weights file: {error}"),
-        )
-    };
+    let damaged =
+        |error: &dyn Display| Error::input(name, format!("is not a whole weights file: {error}"));
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(&error))?;
     let description = header.metadata().as_ref().and_then(|map| map.get(KEY));
     let description = description.ok_or_else(|| {
-        Error::input(path.display(), "has no configuration in its header")
+        Error::input(name, "has no configuration in its header")
             .hint("give a model.safetensors that `vae train` wrote")
     })?;
     let sealed: Sealed<D> = serde_json::from_str(description).map_err(|error| damaged(&error))?;
@@ -106,18 +115,35 @@ pub fn read<D: DeserializeOwned>(path: &Path) -> Result<(Tensors, D)> {
     let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(&error))?;
     let mut tensors = Tensors::new();
     for (name, view) in file.iter() {
-        if view.dtype() != Dtype::F32 {
-            return Err(damaged(&format!("`{name}` is not of type f32")));
-        }
-        let (values, rest) = view.data().as_chunks::<4>();
-        if !rest.is_empty() {
-            return Err(damaged(&format!("`{name}` ends within a number")));
-        }
-        let values = values.iter().map(|&bytes| f32::from_le_bytes(bytes));
-        let tensor = Tensor::from_vec(values.collect(), view.shape(), &Device::Cpu)?;
+        let values = numbers(&view).map_err(|why| damaged(&format!("`{name}` {why}")))?;
+        let tensor = Tensor::from_vec(values, view.shape(), &Device::Cpu)?;
         tensors.insert(name.to_string(), tensor);
     }
     Ok((tensors, sealed.description))
+}
+
+/// The numbers of a tensor in a file.
+fn numbers(view: &TensorView) -> std::result::Result<Vec<f32>, &'static str> {
+    let data = view.data();
+    let (values, rest) = match view.dtype() {
+        Dtype::F32 => {
+            let (values, rest) = data.as_chunks::<4>();
+            let values = values.iter().map(|&bytes| f32::from_le_bytes(bytes));
+            (values.collect(), rest)
+        }
+        Dtype::F16 => {
+            let (values, rest) = data.as_chunks::<2>();
+            let values = values
+                .iter()
+                .map(|&bytes| f16::from_le_bytes(bytes).to_f32());
+            (values.collect(), rest)
+        }
+        _ => return Err("is of neither type f32 nor f16"),
+    };
+    match rest.is_empty() {
+        true => Ok(values),
+        false => Err("ends within a number"),
+    }
 }
 
 /// The part of a configuration that made a model what it is: not where its data lay or how often it

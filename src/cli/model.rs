@@ -1,0 +1,32 @@
+//! Which model a command uses.
+
+use super::console::Console;
+use crate::Result;
+use crate::config::Config;
+use crate::model::Vae;
+use crate::run::{self, ModelName};
+use candle_core::Device;
+use clap::Args;
+use std::path::Path;
+
+/// The model that a command uses.
+#[derive(Debug, Args)]
+pub(super) struct ModelFlag {
+    /// A run directory, a weights file, or `builtin`, the model that comes with the program [default: the newest run below
+    /// runs/, else builtin]
+    #[arg(long, value_name = "PATH")]
+    model: Option<ModelName>,
+}
+
+impl ModelFlag {
+    /// The model that is asked for; else the newest below `runs/`; else, which is then said, the built-in one.
+    pub fn load(&self, console: &Console, device: &Device) -> Result<(ModelName, Config, Vae)> {
+        let newest = || run::newest(Path::new(run::RUNS)).map(ModelName::Path);
+        let name = self.model.clone().or_else(newest).unwrap_or_else(|| {
+            console.say("nothing has been trained below runs/ yet: this is the built-in model");
+            ModelName::Builtin
+        });
+        let (config, vae) = run::load_model(&name, device)?;
+        Ok((name, config, vae))
+    }
+}
