@@ -33,6 +33,7 @@ const GROUND: &[&str] = &[
     "error.rs",
     "files.rs",
     "checksum.rs",
+    "protobuf.rs",
     "rng.rs",
     "parallel.rs",
 ];

@@ -6,6 +6,7 @@ use super::decode::Decode;
 use super::device::DeviceName;
 use super::encode::Encode;
 use super::evaluate::Evaluate;
+use super::export::Export;
 use super::latent::Latent;
 use super::reconstruct::Reconstruct;
 use super::sample::Sample;
@@ -48,6 +49,7 @@ enum Command {
     Latent(Latent),
     Encode(Encode),
     Decode(Decode),
+    Export(Export),
     Completions(Completions),
 }
 
@@ -126,6 +128,7 @@ impl Cli {
             Command::Latent(command) => command.run(&console, &device()?),
             Command::Encode(command) => command.run(&console, &device()?),
             Command::Decode(command) => command.run(&console, &device()?),
+            Command::Export(command) => command.run(&console, &device()?),
             Command::Completions(command) => command.run(self::command()),
         }
     }

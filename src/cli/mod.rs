@@ -7,6 +7,7 @@ mod decode;
 mod device;
 mod encode;
 mod evaluate;
+mod export;
 mod images;
 mod interpolate;
 mod interrupts;

@@ -6,7 +6,7 @@ use crate::data::{Examples, Noise, Split};
 use crate::model::Vae;
 use crate::model::sampling::{Drawing, reconstruct, sample};
 use crate::picture::grid;
-use crate::run::{self, Metric, MetricsLog, RunDir};
+use crate::run::{self, EventFiles, Metric, MetricsLog, RunDir};
 use crate::train::{Event, Losses, Step, Trainer};
 use crate::{Result, files};
 use candle_core::Tensor;
@@ -25,6 +25,8 @@ pub(super) struct Recorder<'a> {
     console: &'a Console,
     run: &'a RunDir,
     log: MetricsLog,
+    /// The same for TensorBoard, if that is asked for.
+    events: Option<EventFiles>,
     pub(super) bar: ProgressBar,
     /// The test images whose reconstructions are shown.
     examples: Examples,
@@ -40,10 +42,15 @@ impl<'a> Recorder<'a> {
         log: MetricsLog,
         console: &'a Console,
     ) -> Result<Self> {
+        let events = match config.tensorboard {
+            true => Some(EventFiles::open(run, log.metrics())?),
+            false => None,
+        };
         Ok(Self {
             config,
             console,
             run,
+            events,
             log,
             bar: console.bar("step", config.steps, trainer.progress.step),
             examples: Examples::of(test, 0, STRIP.min(test.len()), config.corruption())?,
@@ -91,7 +98,8 @@ impl<'a> Recorder<'a> {
 
     fn interval(&mut self, trainer: &Trainer, interval: Step) -> Result<()> {
         let speed = self.clock.take_images_per_second(self.config.batch_size);
-        self.log.push(Metric::train(interval, self.config, speed))?;
+        let metric = Metric::train(interval, self.config, speed);
+        self.log.push(metric)?;
         if self.bar.is_hidden() {
             let losses = losses(interval.losses, interval.beta, self.config);
             let (step, steps) = (interval.step, self.config.steps);
@@ -99,7 +107,14 @@ impl<'a> Recorder<'a> {
                 "step {step} of {steps}: {losses}  {speed:.0} images/s"
             ));
         }
-        self.pictures(trainer.shown(), interval.step)
+        self.pictures(trainer.shown(), interval.step)?;
+        self.event(&metric)
+    }
+
+    fn event(&mut self, metric: &Metric) -> Result<()> {
+        self.events
+            .as_mut()
+            .map_or(Ok(()), |events| events.push(metric))
     }
 
     fn pictures(&self, vae: &Vae, step: u64) -> Result<()> {
@@ -121,7 +136,9 @@ impl<'a> Recorder<'a> {
     }
 
     fn evaluation(&mut self, step: u64, losses: Losses) -> Result<()> {
-        self.log.push(Metric::test(step, losses, self.config))?;
+        let metric = Metric::test(step, losses, self.config);
+        self.log.push(metric)?;
+        self.event(&metric)?;
         let losses = self::losses(losses, self.config.beta, self.config);
         let message = format!("step {step}: test {losses}");
         self.console.say_above(&self.bar, message);

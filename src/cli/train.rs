@@ -85,6 +85,10 @@ pub struct Train {
     /// Steps from one evaluation on all test images to the next [default: 500]
     #[arg(long, value_name = "N")]
     eval_every: Option<u64>,
+
+    /// Write metrics and pictures also for TensorBoard, into DIR/tensorboard/; `tensorboard --logdir runs` shows them
+    #[arg(long)]
+    tensorboard: bool,
 }
 
 impl Train {
@@ -234,6 +238,7 @@ impl Train {
             image_every: self.image_every.unwrap_or(config.image_every),
             save_every: self.save_every.unwrap_or(config.save_every),
             eval_every: self.eval_every.unwrap_or(config.eval_every),
+            tensorboard: self.tensorboard || config.tensorboard,
             ..config
         }
     }

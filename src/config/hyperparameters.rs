@@ -64,6 +64,9 @@ pub struct Config {
     pub save_every: u64,
     /// Steps from one evaluation on the test images to the next.
     pub eval_every: u64,
+    /// Whether metrics and pictures are written once more, as event files for TensorBoard.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tensorboard: bool,
     /// Whether the model is told each image's label, so that it can be asked for one.
     pub conditional: bool,
     /// How many labels a conditional model knows, from 0 on, 2 to 256.
@@ -170,6 +173,7 @@ impl Default for Config {
             image_every: 200,
             save_every: 200,
             eval_every: 500,
+            tensorboard: false,
             conditional: false,
             classes: 10,
             image: ImageConfig::default(),

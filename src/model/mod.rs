@@ -5,6 +5,7 @@ pub mod condition;
 pub mod filling;
 pub mod geometry;
 pub mod likeliest;
+pub mod onnx;
 pub mod paths;
 pub mod prior;
 pub mod sampling;

@@ -3,7 +3,7 @@
 use super::lock::{lock_there, new_lock};
 use super::names::{
     CHECKPOINT, CONFIG, LOSS_PLOT, METRICS, MODEL, OCCUPIED, RECONSTRUCTIONS, RUNS, SAMPLES,
-    run_of_file,
+    TENSORBOARD, run_of_file,
 };
 use crate::config::Config;
 use crate::files::{self, write_durably};
@@ -187,6 +187,11 @@ impl RunDir {
     /// The samples of a step.
     pub fn sample(&self, step: u64) -> PathBuf {
         self.samples().join(format!("step-{step:06}.png"))
+    }
+
+    /// The folder of the event files of a split.
+    pub fn events(&self, split: &str) -> PathBuf {
+        self.path.join(TENSORBOARD).join(split)
     }
 
     /// Writes the resolved configuration.

@@ -148,6 +148,11 @@ impl MetricsLog {
         })
     }
 
+    /// The metrics that it holds, in their order.
+    pub fn metrics(&self) -> &[Metric] {
+        &self.metrics
+    }
+
     /// Adds a line, and draws the plot anew where that shows: not at each of a hundred thousand lines.
     pub fn push(&mut self, metric: Metric) -> Result<()> {
         self.metrics.push(metric);

@@ -13,6 +13,7 @@ mod mixture;
 mod model;
 mod names;
 mod state;
+mod tensorboard;
 pub mod weights;
 
 pub use checkpoint::{Checkpoint, save, save_model_of};
@@ -23,3 +24,4 @@ pub use mixture::posterior_mixtures;
 pub use model::{ModelName, load_model, newest, trained_on};
 pub use names::RUNS;
 pub use state::State;
+pub use tensorboard::EventFiles;

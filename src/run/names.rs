@@ -14,10 +14,11 @@ pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
 pub(super) const LOSS_PLOT: &str = "loss.svg";
 pub(super) const RECONSTRUCTIONS: &str = "reconstructions";
 pub(super) const SAMPLES: &str = "samples";
+pub(super) const TENSORBOARD: &str = "tensorboard";
 pub(super) const LOCK: &str = ".lock";
 
 /// What a new run would write over, or mix its own with.
-pub(super) const OCCUPIED: [&str; 7] = [
+pub(super) const OCCUPIED: [&str; 8] = [
     CONFIG,
     CHECKPOINT,
     MODEL,
@@ -25,15 +26,16 @@ pub(super) const OCCUPIED: [&str; 7] = [
     LOSS_PLOT,
     RECONSTRUCTIONS,
     SAMPLES,
+    TENSORBOARD,
 ];
 
-/// The directory of the run that a file, or a folder of pictures, is part of, as a shell takes it.
+/// The directory of the run that a file, or a folder of files, is part of, as a shell takes it.
 pub(super) fn run_of_file(path: &Path) -> Option<String> {
     let is_run = |folder: &&Path| {
         let names = OCCUPIED.iter().chain([&LOCK]);
         names.filter(|name| folder.join(name).is_file()).count() > 1
     };
-    let run = path.ancestors().skip(1).take(2).find(is_run)?;
+    let run = path.ancestors().skip(1).take(3).find(is_run)?;
     let first = path.strip_prefix(run).ok()?.components().next()?;
     let of_run = OCCUPIED.iter().chain([&LOCK]);
     of_run

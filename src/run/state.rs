@@ -47,6 +47,7 @@ impl State {
                     image_every: file.image_every,
                     save_every: file.save_every,
                     eval_every: file.eval_every,
+                    tensorboard: file.tensorboard,
                     ..checkpoint.config.clone()
                 }
             }

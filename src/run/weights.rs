@@ -151,7 +151,13 @@ fn numbers(view: &TensorView) -> std::result::Result<Vec<f32>, &'static str> {
 pub fn description(config: &Config) -> Result<serde_json::Value> {
     let mut value = serde_json::to_value(config).map_err(|e| Error::failed("config", e))?;
     if let Some(keys) = value.as_object_mut() {
-        for key in ["data", "image_every", "save_every", "eval_every"] {
+        for key in [
+            "data",
+            "image_every",
+            "save_every",
+            "eval_every",
+            "tensorboard",
+        ] {
             keys.remove(key);
         }
     }
