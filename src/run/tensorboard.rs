@@ -39,11 +39,11 @@ pub struct EventFiles {
 
 impl EventFiles {
     /// Makes the files of a run anew that tell of `metrics` and the pictures of their steps; those that were there are
-    /// removed.
+    /// emptied.
     ///
     /// # Errors
     ///
-    /// If a file cannot be written or removed, or a picture cannot be read.
+    /// If a file cannot be written, or a picture cannot be read.
     pub fn open(run: &RunDir, metrics: &[Metric]) -> Result<Self> {
         let mut files = Self {
             run: run.clone(),
@@ -56,8 +56,8 @@ impl EventFiles {
             time = modified(&run.sample(metric.step)).or(time);
             files.write(metric, time.unwrap_or_else(SystemTime::now))?;
         }
-        files.train.remove_others()?;
-        files.test.remove_others()?;
+        files.train.retire_others()?;
+        files.test.retire_others()?;
         Ok(files)
     }
 
@@ -112,13 +112,19 @@ impl EventFile {
         written.map_err(|error| cannot_write(&self.path, &error))
     }
 
-    /// Removes the other event files in its folder.
-    fn remove_others(&self) -> Result<()> {
+    /// Empties the event files before this one: who watches one finds no more in it, and goes on to this one; of a file
+    /// that is gone TensorBoard would wait for more. Those that are empty already are removed.
+    fn retire_others(&self) -> Result<()> {
         let folder = self.path.parent().map(std::fs::read_dir);
         for entry in folder.into_iter().flatten().flatten().flatten() {
+            let path = entry.path();
             let is_events = entry.file_name().to_string_lossy().starts_with(EVENTS);
-            if is_events && entry.path() != self.path {
-                files::remove(&entry.path())?;
+            if !is_events || path == self.path {
+                continue;
+            }
+            match std::fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
+                true => files::remove(&path)?,
+                false => drop(File::create(&path).map_err(|error| cannot_write(&path, &error))?),
             }
         }
         Ok(())

@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // Each file of tests uses its part of this.
 
+pub mod wire;
+
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -82,6 +84,22 @@ pub fn given(variable: &str, holding: &str) -> Option<PathBuf> {
         skip(&format!("{variable} is not set to a folder with {holding}"));
     }
     folder
+}
+
+/// The Python that an environment variable names, if it has these modules; else the test which wants it is skipped.
+pub fn python(variable: &str, modules: &str) -> Option<PathBuf> {
+    let Some(python) = std::env::var_os(variable).map(PathBuf::from) else {
+        skip(&format!("{variable} is not set to a Python with {modules}"));
+        return None;
+    };
+    let import = Command::new(&python)
+        .args(["-c", &format!("import {modules}")])
+        .output();
+    if !import.is_ok_and(|output| output.status.success()) {
+        skip(&format!("{} cannot import {modules}", python.display()));
+        return None;
+    }
+    Some(python)
 }
 
 /// A temporary folder that holds `data/` (200 training and 50 test images) and `tiny.json`.
