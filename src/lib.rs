@@ -10,7 +10,7 @@
 //! | [`picture`] | anyone's pictures, grids, plots | shapes, no model |
 //! | [`evaluate`] | likelihoods, the latent space, how real samples are | models, data, files of its own |
 //! | [`train`] | the loop, the schedule, what a step reports | models, data |
-//! | [`model`] | from a configuration to layers; encoder, decoder, posterior; the terms of the loss | layers |
+//! | [`model`] | from a configuration to layers; encoder, decoder, posterior; the terms of the loss; ONNX | layers |
 //! | [`config`] | every hyperparameter with its range; layers as they are written | plain data |
 //! | [`data`] | data sets with their shape as a value; where they come from; batches; latent vectors in files | files |
 //! | [`nn`] | what candle differentiates: layers, a sequence as one operation, Adam | kernels, candle |

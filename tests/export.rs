@@ -166,7 +166,7 @@ fn odd() -> Value {
             {"conv": {"channels": 5, "kernel": 4, "stride": 2, "padding": "same", "activation": "tanh"}},
             {"conv": {"channels": 4, "kernel": 2, "stride": 3, "padding": "same", "activation": "elu"}},
             {"conv": {"channels": 3, "kernel": 3, "stride": 2, "padding": 1, "activation": "sigmoid"}},
-            {"reshape": [2, 3, 3]},
+            {"reshape": [3, 3, 3]},
             {"conv_transpose": {"channels": 2, "kernel": 3, "padding": 0, "activation": {"leaky_relu": 0.2}}},
         ],
         "decoder": [
@@ -228,8 +228,8 @@ fn assert_near(found: &[f32], expected: &[f32], what: &str) {
     assert!(largest <= 1e-5, "{what}: {largest:e}");
 }
 
-/// Images of a shape, black and white where they are grey, with labels, as an archive of arrays that can be trained on; and
-/// the test images as the encoder reads them, channels first.
+/// Images of a shape, black and white where they have one channel, with labels, as arrays that can be trained on; and the
+/// test images as the encoder reads them, channels first.
 fn images([rows, columns, channels]: [usize; 3]) -> (Vec<u8>, Vec<f32>) {
     const IMAGES: usize = 70;
     let mut state = 1_u32;

@@ -53,7 +53,8 @@ enum Told {
     Picture(Vec<u8>),
 }
 
-/// What the one event file of a split, beside an empty one of before, tells: step by step, in its order, under which name what; and when.
+/// What the event file of a split tells, beside which there may be an empty one of before: step by step, in its order,
+/// under which name what, and when.
 fn told(place: &Place, run: &str, split: &str) -> Vec<(u64, BTreeMap<String, Told>, f64)> {
     let mut files = place.files(&format!("{run}/tensorboard/{split}"));
     files.retain(|_, content| !content.is_empty());

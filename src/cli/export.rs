@@ -15,8 +15,8 @@ Examples:
   vae export                           model-encoder.onnx and model-decoder.onnx, of the newest run
   vae export digits.onnx --model DIR   digits-encoder.onnx and digits-decoder.onnx, of that run
 
-Encoder: `image` (batch, channels, rows, columns), from 0 to 1, to `mean` and `log_variance` (batch, latent dimensions).
-Decoder: `latent` (batch, latent dimensions) to `image`. Where the model is told labels, both want `label` (batch), int64.";
+Encoder: `image` (batch, channels, rows, columns), 0 to 1, to `mean` and `log_variance` (batch, latent dimensions).
+Decoder: `latent` (batch, latent dimensions) to `image`. If the model is told labels both want `label` (batch), int64.";
 
 /// Write a model as ONNX, for onnxruntime and others: its encoder and its decoder, a file each.
 #[derive(Debug, Args)]

@@ -5,8 +5,9 @@ use crate::kernels::activation::Activation;
 use crate::kernels::geometry::Geometry;
 use crate::nn::layer::{LayerPlan, LinearMap};
 use crate::nn::stage::Stage;
+use crate::protobuf::Message;
 
-/// Adds a stage that reads the value `input`; the name of what it writes. Heads write a value each: the name of the last.
+/// Adds a stage that reads the value `input`; the name of what it writes. Heads write a value each; of the last.
 ///
 /// The weights of its layers are there, under their names.
 pub(super) fn stage(graph: &mut Graph, stage: &Stage<LayerPlan>, input: &str) -> String {
@@ -51,9 +52,10 @@ fn layer(graph: &mut Graph, plan: &LayerPlan, input: &str) -> String {
         LinearMap::Conv(g) => graph.node("Conv", &inputs, &linear, convolution(g)),
         LinearMap::ConvTranspose(g) => {
             let [kernel, strides, pads] = convolution(g);
+            // Rows and columns after those that a place of the small grid reaches.
             let beyond =
-                [0, 1].map(|axis| (g.pad[axis] + g.large[axis]).saturating_sub(g.reach()[axis]));
-            let beyond = integers("output_padding", &beyond);
+                |axis: usize| (g.pad[axis] + g.large[axis]).saturating_sub(g.reach()[axis]);
+            let beyond = integers("output_padding", &[0, 1].map(beyond));
             let attributes = [kernel, strides, pads, beyond];
             graph.node("ConvTranspose", &inputs, &linear, attributes);
         }
@@ -64,7 +66,7 @@ fn layer(graph: &mut Graph, plan: &LayerPlan, input: &str) -> String {
 }
 
 /// The kernel, the strides, and the padding before and after, of a convolution or a transposed one.
-fn convolution(g: Geometry) -> [crate::protobuf::Message; 3] {
+fn convolution(g: Geometry) -> [Message; 3] {
     let after = |axis: usize| g.reach()[axis].saturating_sub(g.pad[axis] + g.large[axis]);
     [
         integers("kernel_shape", &[g.kernel; 2]),

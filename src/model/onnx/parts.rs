@@ -71,7 +71,7 @@ pub fn decoder(config: &Config, vae: &Vae, about: &[(&str, String)]) -> Result<V
         name: LATENT,
         whole: false,
         shape: vec![config.latent_dim],
-        meaning: "a latent vector: a posterior's mean, or a sample of it, mean + exp(log_variance / 2) * epsilon".into(),
+        meaning: "a latent vector: a posterior's mean, or a sample, mean + exp(log_variance / 2) * epsilon".into(),
     }];
     if let Some(condition) = vae.condition() {
         inputs.push(label(condition));
@@ -129,8 +129,8 @@ fn parameter<'a>(vae: &'a Vae, name: &str) -> Result<&'a Var> {
     Ok(&found.ok_or_else(missing)?.1)
 }
 
-/// Adds what the decoder of a conditional model reads: latent vectors with their labels, 1 at the label and 0 elsewhere. A
-/// row of the identity is that; another label than the model's is an error.
+/// Adds what the decoder of a conditional model reads: latent vectors with their labels, 1 at the label and 0 elsewhere,
+/// which is a row of the identity. (`OneHot` would take a label that the model does not know for none at all.)
 fn labelled(graph: &mut Graph, condition: &Condition) -> Result<String> {
     let rows = Tensor::eye(condition.classes, DType::F32, condition.weight.device())?;
     graph.floats("label.rows", &rows)?;
