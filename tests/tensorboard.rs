@@ -188,7 +188,10 @@ fn a_run_that_goes_on_tells_all_of_it_once() {
     let (name, file) = files.first_key_value().unwrap();
     let events = [&file[..], &file[..file.len() - 9]].concat();
     place.write(&format!("run/tensorboard/train/{name}"), events);
-    place.write("run/tensorboard/train/notes.txt", "what nobody may touch");
+    place.write(
+        "run/tensorboard/train/events.out.tfevents.2.host",
+        "what nobody may touch",
+    );
     place.write(
         "run/tensorboard/train/events.out.tfevents.0000000001.vae",
         "old",
@@ -205,10 +208,10 @@ fn a_run_that_goes_on_tells_all_of_it_once() {
     let begun = seconds(SystemTime::now());
     place.ok("train --resume run --steps 30");
     assert_eq!(
-        place.text("run/tensorboard/train/notes.txt"),
+        place.text("run/tensorboard/train/events.out.tfevents.2.host"),
         "what nobody may touch"
     );
-    fs::remove_file(place.path("run/tensorboard/train/notes.txt")).unwrap();
+    fs::remove_file(place.path("run/tensorboard/train/events.out.tfevents.2.host")).unwrap();
     assert_told(&place, "run");
     // Those of before have the times of their pictures.
     for split in SPLITS {

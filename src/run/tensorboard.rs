@@ -22,8 +22,8 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// What TensorBoard knows an event file by.
-const EVENTS: &str = "events.out.tfevents.";
+/// What the names of event files begin with, by which TensorBoard knows them; and what those of ours end with.
+const EVENTS: (&str, &str) = ("events.out.tfevents.", ".vae");
 /// What the first event of a file says of it.
 const VERSION: &str = "brain.Event:2";
 /// No picture of a run is larger.
@@ -98,7 +98,8 @@ impl EventFile {
     fn create(folder: &Path) -> Result<Self> {
         files::create_folder(folder)?;
         let now = SystemTime::now();
-        let path = folder.join(format!("{EVENTS}{:010}.vae", seconds(now) as u64));
+        let name = format!("{}{:010}{}", EVENTS.0, seconds(now) as u64, EVENTS.1);
+        let path = folder.join(name);
         let file = File::create(&path).map_err(|error| cannot_write(&path, &error))?;
         let mut events = Self { path, file };
         events.append(event(now, 0).text(3, VERSION))?;
@@ -118,8 +119,10 @@ impl EventFile {
         let folder = self.path.parent().map(std::fs::read_dir);
         for entry in folder.into_iter().flatten().flatten().flatten() {
             let path = entry.path();
-            let is_events = entry.file_name().to_string_lossy().starts_with(EVENTS);
-            if !is_events || path == self.path {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let is_ours = name.starts_with(EVENTS.0) && name.ends_with(EVENTS.1);
+            if !is_ours || path == self.path {
                 continue;
             }
             match std::fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
