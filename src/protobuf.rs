@@ -73,7 +73,7 @@ impl Message {
     }
 
     fn key(&mut self, field: u32, kind: Kind) {
-        self.varint(u64::from(field) << 3 | kind as u64);
+        self.varint((u64::from(field) << 3) | kind as u64);
     }
 
     /// Seven bits a byte, the lowest first; the highest bit of a byte says that another follows.

@@ -80,8 +80,8 @@ fn each_part_is_a_file_with_its_layers_and_weights() {
     assert_eq!(values(&decoder, 12), ["image: float batch x 1 x 28 x 28"]);
 
     // All weights are there, once, to the bit.
-    let mut found = [weights(&encoder), weights(&decoder)].into_iter().flatten();
-    let mut found: BTreeMap<_, _> = found.by_ref().filter(|(_, of)| of.0 == 1).collect();
+    let all = [weights(&encoder), weights(&decoder)].into_iter().flatten();
+    let mut found: BTreeMap<_, _> = all.filter(|(_, of)| of.0 == 1).collect();
     let model = place.read("run/model.safetensors");
     let tensors = safetensors::SafeTensors::deserialize(&model).unwrap();
     for (name, tensor) in tensors
