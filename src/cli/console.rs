@@ -1,7 +1,10 @@
 //! What the program says: messages and a progress bar to stderr, results to stdout.
 
+use super::screen::{APART, Screen};
+use super::terminal::{self, is_dumb};
 use crate::config::{Config, Likelihood};
 use crate::data::Notice;
+use crate::picture::terminal::Graphics;
 use crate::train::Losses;
 use crate::{Error, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -15,10 +18,12 @@ use std::time::Duration;
 const DRAWS: u8 = 10;
 
 /// Where messages go.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Console {
     quiet: bool,
     terminal: bool,
+    /// What a training shows pictures with below its bar.
+    graphics: Option<Graphics>,
     /// The bar over what is being loaded.
     loading: RefCell<Option<ProgressBar>>,
 }
@@ -28,15 +33,44 @@ impl Console {
         Self {
             quiet,
             terminal: std::io::stderr().is_terminal(),
+            graphics: None,
             loading: RefCell::new(None),
         }
     }
 
+    /// The same, which shows pictures below a training's bar if they are wanted and can be shown.
+    ///
+    /// # Errors
+    ///
+    /// If the environment asks for what there is not.
+    pub fn with_pictures(&self, wanted: bool) -> Result<Self> {
+        let graphics = terminal::graphics()?.filter(|_| wanted);
+        Ok(Self {
+            graphics,
+            ..self.clone()
+        })
+    }
+
+    /// Whether only results and errors are wanted.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Whether a person reads stderr at a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
     /// Says something to a person, unless they asked for quiet.
     pub fn say(&self, message: impl Display) {
+        self.show(format_args!("{message}\n"));
+    }
+
+    /// Writes what a person is to see as it is, unless they asked for quiet.
+    pub fn show(&self, text: impl Display) {
         if !self.quiet {
             // Where stderr is closed there is nobody to tell; the work goes on.
-            let _ = writeln!(std::io::stderr(), "{message}");
+            let _ = write!(std::io::stderr(), "{text}");
         }
     }
 
@@ -78,24 +112,47 @@ impl Console {
 
     /// A bar over things to do, named by `unit`, of which so many are `done`; it shows only on a terminal.
     pub fn bar(&self, unit: &str, all: u64, done: u64) -> ProgressBar {
-        let target = if self.terminal && !self.quiet {
-            ProgressDrawTarget::stderr_with_hz(DRAWS)
-        } else {
-            ProgressDrawTarget::hidden()
+        let target = match self.terminal && !self.quiet {
+            true => ProgressDrawTarget::stderr_with_hz(DRAWS),
+            false => ProgressDrawTarget::hidden(),
         };
-        let template = format!("{{bar:24}} {unit} {{pos}} of {{len}}  {{msg}}  {{eta}} left");
-        let style = ProgressStyle::with_template(&template);
-        let bar = ProgressBar::with_draw_target(Some(all), target);
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.set_position(done);
-        bar.reset_eta();
-        bar
+        bar_on(target, unit, all, done)
+    }
+
+    /// A bar over the steps of a training; and, where it shows, the screen that it is on, which has room for pictures.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses.
+    pub fn training_bar(&self, steps: u64, done: u64) -> Result<(ProgressBar, Option<Screen>)> {
+        // Elsewhere the bar is another's matter: on terminals that take escape codes only after a word of their own.
+        if !cfg!(unix) || !self.terminal || self.quiet || is_dumb() {
+            return Ok((self.bar("step", steps, done), None));
+        }
+        let screen = Screen::open(self.graphics)?;
+        let target = ProgressDrawTarget::term_like_with_hz(screen.bar_target(), DRAWS);
+        Ok((bar_on(target, "step", steps, done), Some(screen)))
     }
 
     /// Says something above the bar.
     pub fn say_above(&self, bar: &ProgressBar, message: impl Display) {
         bar.suspend(|| self.say(message));
     }
+}
+
+fn bar_on(target: ProgressDrawTarget, unit: &str, all: u64, done: u64) -> ProgressBar {
+    let parts = [
+        "{bar:24}",
+        &format!("{unit} {{pos}} of {{len}}"),
+        "{msg}",
+        "{eta} left",
+    ];
+    let style = ProgressStyle::with_template(&parts.join(APART));
+    let bar = ProgressBar::with_draw_target(Some(all), target);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_position(done);
+    bar.reset_eta();
+    bar
 }
 
 /// Writes text to stdout.

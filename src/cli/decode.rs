@@ -4,6 +4,7 @@ use super::console::Console;
 use super::labels::label_of;
 use super::model::ModelFlag;
 use super::pictures::Form;
+use super::show::Show;
 use crate::data::latents::{self, Latents, Wanted};
 use crate::model::Vae;
 use crate::model::sampling::decode_all;
@@ -41,6 +42,12 @@ pub struct Decode {
 
     #[command(flatten)]
     model: ModelFlag,
+    /// A run directory or a weights file [default: the newest run below runs/]
+    #[arg(long, value_name = "PATH")]
+    model: Option<PathBuf>,
+
+    #[command(flatten)]
+    show: Show,
 }
 
 impl Decode {
@@ -48,6 +55,12 @@ impl Decode {
         let form = Form::of(&self.out)?;
         let (_, config, vae) = self.model.load(console, device)?;
         let label = label_of(self.label.as_deref(), (&config, &vae))?;
+        let showing = self.show.open(console)?;
+        let model = model_path(self.model.as_deref())?;
+        let (_, vae) = run::load_model(&model, device)?;
+        if self.label.is_some() && vae.condition().is_none() {
+            return Err(unconditional("--label"));
+        }
         let name = files::name(&self.latent);
         let content = files::read(&self.latent, LARGEST_FILE)?;
         let wanted = Wanted {
@@ -73,6 +86,7 @@ impl Decode {
         }
         let (shape, bytes) = (vae.image_shape(), content.len());
         form.write(console, &self.out, &pictures, shape, self.columns)?;
+        showing.pictures(&pictures, shape, self.columns)?;
         console.say(format_args!(
             "{count} latent vectors of {} numbers in {bytes} bytes are images of {} bytes, {} in all",
             latents.latent_dim,

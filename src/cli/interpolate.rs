@@ -43,6 +43,7 @@ pub struct Interpolate {
 impl Interpolate {
     pub fn run(self, console: &Console, device: &Device) -> Result<ExitCode> {
         check_name(&self.out)?;
+        let showing = self.shown.show.open(console)?;
         let mut space = self.shown.space(console, device)?;
         let (points, label) = match (&self.from, &self.to) {
             // Between two that were drawn, all the way is of what could be drawn.
@@ -66,6 +67,7 @@ impl Interpolate {
             columns: (1..=self.steps).map(|step| step.to_string()).collect(),
         };
         table.write(console, &self.out, space.vae.image_shape())?;
+        table.show(&showing, space.vae.image_shape())?;
         Ok(ExitCode::SUCCESS)
     }
 }

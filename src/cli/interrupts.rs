@@ -76,7 +76,7 @@ fn register(raised: &Arc<AtomicUsize>) -> std::io::Result<()> {
 
 /// Whether who started this process had it ignore a signal, as `nohup` does with hang-ups; `None` where the system
 /// does not tell.
-fn is_ignored(signal: c_int) -> Option<bool> {
+pub(super) fn is_ignored(signal: c_int) -> Option<bool> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let mask = status
         .lines()

@@ -30,6 +30,7 @@ pub struct Manifold {
 impl Manifold {
     pub fn run(self, console: &Console, device: &Device) -> Result<ExitCode> {
         check_name(&self.out)?;
+        let showing = self.shown.show.open(console)?;
         let space = self.shown.space(console, device)?;
         if space.vae.latent_dim() != 2 {
             let why = format!(
@@ -59,6 +60,7 @@ impl Manifold {
             columns: quantiles.iter().map(|quantile| words(*quantile)).collect(),
         };
         table.write(console, &self.out, space.vae.image_shape())?;
+        table.show(&showing, space.vae.image_shape())?;
         Ok(ExitCode::SUCCESS)
     }
 }

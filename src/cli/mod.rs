@@ -23,7 +23,10 @@ mod reconstruct;
 mod recorder;
 mod sample;
 mod scatter;
+mod screen;
+mod show;
 mod table;
+mod terminal;
 mod train;
 mod traverse;
 

@@ -4,6 +4,8 @@ use super::console::Console;
 use super::images::{data_set, own_pictures};
 use super::labels::label_of;
 use super::model::ModelFlag;
+use super::paths::{model_path, unconditional};
+use super::show::Show;
 use crate::config::Config;
 use crate::data::{Examples, Source, Split};
 use crate::model::{Mode, Vae};
@@ -56,6 +58,12 @@ pub(super) struct Shown {
 
     #[command(flatten)]
     model: ModelFlag,
+    /// A run directory or a weights file [default: the newest run below runs/]
+    #[arg(long, value_name = "PATH")]
+    model: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub show: Show,
 }
 
 /// A model, and where its test images come from.

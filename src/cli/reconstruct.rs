@@ -5,6 +5,8 @@ use super::images::{data_set, own_pictures};
 use super::labels::label_of;
 use super::model::ModelFlag;
 use super::paths::{deliver, kind};
+use super::paths::{deliver, kind, model_path, unconditional};
+use super::show::Show;
 use crate::config::Config;
 use crate::data::tensor::slice_to_tensor;
 use crate::data::{Corruption, Examples, Noise, Source, Split};
@@ -16,6 +18,8 @@ use crate::picture::grid;
 use crate::picture::mask::Mask;
 use crate::run::ModelName;
 use crate::{Error, Result};
+use crate::picture::terminal::Sheet;
+use crate::{Error, Result, run};
 use candle_core::{Device, Tensor};
 use clap::Args;
 use std::path::PathBuf;
@@ -69,6 +73,12 @@ pub struct Reconstruct {
 
     #[command(flatten)]
     model: ModelFlag,
+    /// A run directory or a weights file [default: the newest run below runs/]
+    #[arg(long, value_name = "PATH")]
+    model: Option<PathBuf>,
+
+    #[command(flatten)]
+    show: Show,
 }
 
 impl Reconstruct {
@@ -77,6 +87,12 @@ impl Reconstruct {
             return Err(Error::input(self.out.display(), "must end in .png"));
         }
         let (model, config, vae) = self.model.load(console, device)?;
+        let showing = self.show.open(console)?;
+        let model = model_path(self.model.as_deref())?;
+        let (config, vae) = run::load_model(&model, device)?;
+        if self.label.is_some() && vae.condition().is_none() {
+            return Err(unconditional("--label"));
+        }
         let (names, pictures) = if self.images.is_empty() {
             self.test_images(&model, &config, &vae, console)?
         } else {
@@ -89,6 +105,11 @@ impl Reconstruct {
         let sets: Vec<&[f32]> = sets.iter().map(Vec::as_slice).collect();
         let grid = grid::png_sets(&sets, vae.image_shape(), COLUMNS)?;
         deliver(console, &self.out, &grid)?;
+        showing.sheet(&Sheet {
+            sets,
+            shape: vae.image_shape(),
+            columns: None,
+        })?;
         Ok(ExitCode::SUCCESS)
     }
 

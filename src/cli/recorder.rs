@@ -1,12 +1,15 @@
 //! What a training tells, written down: metrics, pictures, checkpoints, and lines for a person.
 
 use super::console::{Console, losses};
+use super::screen::Screen;
 use crate::config::Config;
-use crate::data::{Examples, Noise, Split};
+use crate::data::{Examples, ImageShape, Noise, Split};
 use crate::model::Vae;
 use crate::model::sampling::{Drawing, reconstruct, sample};
 use crate::picture::grid;
 use crate::run::{self, EventFiles, Metric, MetricsLog, RunDir};
+use crate::picture::terminal::Panel;
+use crate::run::{self, Metric, MetricsLog, RunDir};
 use crate::train::{Event, Losses, Step, Trainer};
 use crate::{Result, files};
 use candle_core::Tensor;
@@ -28,6 +31,9 @@ pub(super) struct Recorder<'a> {
     /// The same for TensorBoard, if that is asked for.
     events: Option<EventFiles>,
     pub(super) bar: ProgressBar,
+    bar: ProgressBar,
+    /// The terminal below the bar, if there is one.
+    screen: Option<Screen>,
     /// The test images whose reconstructions are shown.
     examples: Examples,
     clock: Clock,
@@ -46,13 +52,15 @@ impl<'a> Recorder<'a> {
             true => Some(EventFiles::open(run, log.metrics())?),
             false => None,
         };
+        let (bar, screen) = console.training_bar(config.steps, trainer.progress.step)?;
         Ok(Self {
             config,
             console,
             run,
             events,
             log,
-            bar: console.bar("step", config.steps, trainer.progress.step),
+            bar,
+            screen,
             examples: Examples::of(test, 0, STRIP.min(test.len()), config.corruption())?,
             clock: Clock::start(),
         })
@@ -76,6 +84,14 @@ impl<'a> Recorder<'a> {
         }
         self.clock.restart();
         Ok(())
+    }
+
+    /// Takes bar and pictures off the terminal; those of a training that came to its end stay.
+    pub(super) fn finish(&self, is_complete: bool) {
+        self.bar.finish_and_clear();
+        if let (true, Some(screen)) = (is_complete, &self.screen) {
+            screen.leave();
+        }
     }
 
     fn step(&mut self, step: &Step) {
@@ -119,20 +135,42 @@ impl<'a> Recorder<'a> {
 
     fn pictures(&self, vae: &Vae, step: u64) -> Result<()> {
         let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
-        let (originals, seen) = (flat(&self.examples.images)?, flat(&self.examples.seen)?);
-        let reconstructions = reconstruct(vae, &self.examples)?;
+        let mut sets = vec![flat(&self.examples.images)?];
+        if self.config.noise != Noise::None {
+            sets.push(flat(&self.examples.seen)?);
+        }
+        sets.push(reconstruct(vae, &self.examples)?);
         let shape = vae.image_shape();
-        let strip = match self.config.noise {
-            Noise::None => grid::png_sets(&[&originals, &reconstructions], shape, STRIP)?,
-            _ => grid::png_sets(&[&originals, &seen, &reconstructions], shape, STRIP)?,
-        };
+        let slices: Vec<&[f32]> = sets.iter().map(Vec::as_slice).collect();
+        let strip = grid::png_sets(&slices, shape, STRIP)?;
         files::write_durably(&self.run.reconstruction(step), &strip)?;
         let drawings = Drawing::of_each_label_in_turn(vae, SAMPLES);
         let samples = sample(vae, vae.own_prior(), &drawings, self.config.seed, 1.0)?;
         files::write_durably(
             &self.run.sample(step),
             &grid::png(&samples, shape, SAMPLE_COLUMNS)?,
-        )
+        )?;
+        sets.push(samples);
+        self.show(sets, shape, step);
+        Ok(())
+    }
+
+    /// Shows pictures below the bar, beside the curves of the loss's terms.
+    fn show(&self, sets: Vec<Vec<f32>>, shape: ImageShape, step: u64) {
+        if let Some(screen) = self.screen.as_ref().filter(|screen| screen.has_pictures()) {
+            let seen = match self.config.noise {
+                Noise::None => "",
+                _ => ", with noise",
+            };
+            let [_, terms @ ..] = self.log.curves();
+            screen.show(Panel {
+                caption: format!("step {step}: test images{seen}, reconstructed; drawings"),
+                sets,
+                shape,
+                curves: terms.into(),
+                steps: self.config.steps,
+            });
+        }
     }
 
     fn evaluation(&mut self, step: u64, losses: Losses) -> Result<()> {

@@ -6,6 +6,7 @@ use super::labels::{label_of, unconditional};
 use super::mixtures::fit_mixtures;
 use super::model::ModelFlag;
 use super::pictures::Form;
+use super::show::Show;
 use crate::data::Source;
 use crate::model::Vae;
 use crate::model::sampling::{Drawing, sample};
@@ -62,6 +63,12 @@ pub struct Sample {
 
     #[command(flatten)]
     model: ModelFlag,
+    /// A run directory or a weights file [default: the newest run below runs/]
+    #[arg(long, value_name = "PATH")]
+    model: Option<PathBuf>,
+
+    #[command(flatten)]
+    show: Show,
 }
 
 /// Where latent vectors come from.
@@ -82,6 +89,9 @@ impl Sample {
         }
         let form = Form::of(&self.out)?;
         let (model, config, vae) = self.model.load(console, device)?;
+        let showing = self.show.open(console)?;
+        let model = model_path(self.model.as_deref())?;
+        let (config, vae) = run::load_model(&model, device)?;
         let seed = self.seed.unwrap_or_else(rand::random);
         let label = label_of(self.label.as_deref(), (&config, &vae))?;
         let drawings = self.drawings(label, &vae)?;
@@ -103,6 +113,7 @@ impl Sample {
         let pictures = sample(&vae, &mixtures, &drawings, seed, self.temperature)?;
         let columns = self.each_label.or(self.columns);
         form.write(console, &self.out, &pictures, vae.image_shape(), columns)?;
+        showing.pictures(&pictures, vae.image_shape(), columns)?;
         Ok(ExitCode::SUCCESS)
     }
 

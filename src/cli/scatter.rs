@@ -32,6 +32,7 @@ impl Scatter {
         if kind(&self.out, "svg") != "svg" {
             return Err(Error::input(self.out.display(), "must end in .svg"));
         }
+        let showing = self.shown.show.open(console)?;
         let mut space = self.shown.space(console, device)?;
         let corruption = space.config.corruption();
         let mut test = space.test()?.clone();
@@ -43,6 +44,7 @@ impl Scatter {
             &self.out,
             scatter::draw(&points, &axes)?.as_bytes(),
         )?;
+        showing.drawing(|size| scatter::raster(&points, size))?;
         Ok(ExitCode::SUCCESS)
     }
 }

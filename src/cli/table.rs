@@ -2,6 +2,7 @@
 
 use super::console::Console;
 use super::paths::{deliver, kind};
+use super::show::Showing;
 use crate::data::ImageShape;
 use crate::picture::{animation, grid, labelled};
 use crate::{Error, Result};
@@ -48,6 +49,12 @@ pub(super) fn words(number: f64) -> String {
 }
 
 impl Table {
+    /// Shows it in the terminal: a single row in as many as it takes.
+    pub fn show(&self, showing: &Showing, shape: ImageShape) -> Result<()> {
+        let columns = Some(self.columns.len()).filter(|_| self.rows.len() > 1);
+        showing.pictures(&self.values, shape, columns)
+    }
+
     /// Writes it as the name of the file says: PNG; SVG, with the names of rows and columns; or GIF, the columns one
     /// after the other.
     pub fn write(&self, console: &Console, out: &Path, shape: ImageShape) -> Result<()> {

@@ -89,13 +89,19 @@ pub struct Train {
     /// Write metrics and pictures also for TensorBoard, into DIR/tensorboard/; `tensorboard --logdir runs` shows them
     #[arg(long)]
     tensorboard: bool,
+    /// Show no pictures and curves below the bar. They are shown where stderr is a terminal that has room for them: as
+    /// graphics where it is known to have them, else as half blocks in colour; not with NO_COLOR or --quiet.
+    /// VAE_GRAPHICS decides otherwise: kitty, iterm2, sixel, blocks or none
+    #[arg(long)]
+    no_pictures: bool,
 }
 
 impl Train {
     pub fn run(mut self, console: &Console, device: &Device) -> Result<ExitCode> {
+        let console = console.with_pictures(!self.no_pictures)?;
         match self.resume.take() {
-            Some(dir) => self.resume(&dir, console, device),
-            None => self.start(console, device),
+            Some(dir) => self.resume(&dir, &console, device),
+            None => self.start(&console, device),
         }
     }
 
@@ -355,7 +361,7 @@ fn train(
         || interrupts.raised(),
         |trainer, event| recorder.record(trainer, event),
     );
-    recorder.bar.finish_and_clear();
+    recorder.finish(outcome.is_ok() && trainer.progress.step == config.steps);
     outcome?;
     console.result(run.path())?;
     if trainer.progress.step < config.steps {

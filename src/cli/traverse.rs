@@ -41,6 +41,7 @@ pub struct Traverse {
 impl Traverse {
     pub fn run(self, console: &Console, device: &Device) -> Result<ExitCode> {
         check_name(&self.out)?;
+        let showing = self.shown.show.open(console)?;
         let mut space = self.shown.space(console, device)?;
         let (point, label) = match &self.image {
             Some(image) => space.find(image)?,
@@ -73,6 +74,7 @@ impl Traverse {
             console.say(format_args!("row {}: {row}", number + 1));
         }
         table.write(console, &self.out, space.vae.image_shape())?;
+        table.show(&showing, space.vae.image_shape())?;
         Ok(ExitCode::SUCCESS)
     }
 }

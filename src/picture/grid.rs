@@ -13,12 +13,16 @@ const GAP_GREY: u8 = 64;
 const SMALL: usize = 40;
 
 /// A value of 0 to 1 as a brightness of 0 to 255.
-fn byte(value: f32) -> u8 {
+pub(super) fn byte(value: f32) -> u8 {
     (value.clamp(0.0, 1.0) * 255.0).round() as u8
 }
 
 /// Pixels as a picture: grey, or of three channels in colour.
-fn picture(pixels: Vec<u8>, [width, height]: [u32; 2], channels: usize) -> Result<DynamicImage> {
+pub(super) fn picture(
+    pixels: Vec<u8>,
+    [width, height]: [u32; 2],
+    channels: usize,
+) -> Result<DynamicImage> {
     let picture = match channels {
         1 => GrayImage::from_raw(width, height, pixels).map(DynamicImage::from),
         3 => RgbImage::from_raw(width, height, pixels).map(DynamicImage::from),
@@ -27,7 +31,8 @@ fn picture(pixels: Vec<u8>, [width, height]: [u32; 2], channels: usize) -> Resul
     picture.ok_or_else(|| Error::failed("a picture", format!("cannot have {channels} channels")))
 }
 
-fn encode(picture: &DynamicImage) -> Result<Vec<u8>> {
+/// A picture as a PNG file.
+pub(super) fn encode(picture: &DynamicImage) -> Result<Vec<u8>> {
     let mut png = Cursor::new(Vec::new());
     let written = picture.write_to(&mut png, ImageFormat::Png);
     written.map_err(|error| Error::failed("PNG", error))?;

@@ -7,3 +7,4 @@ pub mod mask;
 pub mod photo;
 pub mod plot;
 pub mod scatter;
+pub mod terminal;

@@ -6,7 +6,7 @@ use plotters::prelude::*;
 const SIZE: (u32, u32) = (800, 500);
 
 /// A curve over the steps of a training.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Curve {
     /// What it is called in the legend.
     pub name: &'static str,

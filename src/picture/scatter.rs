@@ -1,6 +1,7 @@
 //! Points with labels as SVG.
 
 use crate::{Error, Result};
+use image::{Rgba, RgbaImage};
 use plotters::prelude::*;
 
 const SIZE: (u32, u32) = (900, 760);
@@ -32,6 +33,42 @@ pub fn draw(points: &[Point], axes: &[String; 2]) -> Result<String> {
     Ok(svg)
 }
 
+/// The same points as a picture of so many columns and rows of pixels, without axes: what lies between them is transparent.
+pub fn raster(points: &[Point], [width, height]: [u32; 2]) -> RgbaImage {
+    let mut picture = RgbaImage::new(width, height);
+    let ranges = [0, 1].map(|axis| range(points, axis));
+    // As large as in the SVG file.
+    let size = (width / 225).max(1);
+    for (point, label) in points {
+        let [x, y] = [0, 1].map(|axis| {
+            let range = &ranges[axis];
+            (point[axis] - range.start) / (range.end - range.start)
+        });
+        let (red, green, blue) = colour(*label);
+        let place = |share: f64, side: u32| (share * f64::from(side - size)) as u32;
+        let (left, top) = (place(x, width), place(1.0 - y, height));
+        for (across, down) in (0..size * size).map(|dot| (dot % size, dot / size)) {
+            picture.put_pixel(left + across, top + down, Rgba([red, green, blue, 255]));
+        }
+    }
+    picture
+}
+
+/// The values along an axis, and a little more on both sides.
+fn range(points: &[Point], axis: usize) -> std::ops::Range<f64> {
+    let values = || points.iter().map(|(point, _)| point[axis]);
+    let (low, high) = (
+        values().fold(f64::MAX, f64::min),
+        values().fold(f64::MIN, f64::max),
+    );
+    let margin = 0.03 * (high - low).max(1e-6);
+    low - margin..high + margin
+}
+
+fn colour(label: u8) -> (u8, u8, u8) {
+    COLOURS[usize::from(label) % COLOURS.len()]
+}
+
 fn draw_into(
     svg: &mut String,
     points: &[Point],
@@ -39,21 +76,12 @@ fn draw_into(
 ) -> std::result::Result<(), Box<dyn std::error::Error>> {
     let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     area.fill(&WHITE)?;
-    let range = |axis: usize| {
-        let values = || points.iter().map(|(point, _)| point[axis]);
-        let (low, high) = (
-            values().fold(f64::MAX, f64::min),
-            values().fold(f64::MIN, f64::max),
-        );
-        let margin = 0.03 * (high - low).max(1e-6);
-        low - margin..high + margin
-    };
     let mut chart = ChartBuilder::on(&area)
         .margin(16)
         .margin_right(90)
         .x_label_area_size(40)
         .y_label_area_size(56)
-        .build_cartesian_2d(range(0), range(1))?;
+        .build_cartesian_2d(range(points, 0), range(points, 1))?;
     chart
         .configure_mesh()
         .x_desc(&axes[0])
@@ -65,7 +93,7 @@ fn draw_into(
     labels.sort_unstable();
     labels.dedup();
     for (index, label) in labels.iter().enumerate() {
-        let (red, green, blue) = COLOURS[usize::from(*label) % COLOURS.len()];
+        let (red, green, blue) = colour(*label);
         let colour = RGBColor(red, green, blue);
         let of_label = points.iter().filter(|(_, of)| of == label);
         chart.draw_series(of_label.map(|([x, y], _)| Circle::new((*x, *y), 2, colour.filled())))?;
@@ -80,4 +108,21 @@ fn draw_into(
     }
     area.present()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_lie_where_they_should_in_their_colours() {
+        let points = [([-1.0, -2.0], 0), ([1.0, 2.0], 13)];
+        let picture = raster(&points, [100, 50]);
+        let dots = picture
+            .enumerate_pixels()
+            .filter(|(_, _, pixel)| pixel.0[3] > 0);
+        let dots: Vec<_> = dots.map(|(x, y, pixel)| (x, y, pixel.0[0])).collect();
+        let [first, second] = [COLOURS[0].0, COLOURS[3].0];
+        assert_eq!(dots, [(96, 1, second), (2, 47, first)]);
+    }
 }

@@ -177,6 +177,11 @@ impl MetricsLog {
         write_durably(&self.run.loss_plot(), svg.as_bytes())
     }
 
+    /// What the plot shows: the loss, what is in it for the reconstruction, and the KL.
+    pub fn curves(&self) -> [Curve; 3] {
+        curves(&self.metrics)
+    }
+
     /// Makes all lines survive a power cut.
     pub fn sync(&self) -> Result<()> {
         let synced = self.file.sync_data();
