@@ -8,6 +8,7 @@ use crate::model::Vae;
 use crate::model::sampling::{Drawing, reconstruct, sample};
 use crate::picture::grid;
 use crate::run::{self, EventFiles, Metric, MetricsLog, RunDir};
+use crate::picture::plot::Curve;
 use crate::picture::terminal::Panel;
 use crate::run::{self, Metric, MetricsLog, RunDir};
 use crate::train::{Event, Losses, Step, Trainer};
@@ -162,21 +163,30 @@ impl<'a> Recorder<'a> {
                 Noise::None => "",
                 _ => ", with noise",
             };
-            let [_, terms @ ..] = self.log.curves();
             screen.show(Panel {
-                caption: format!("step {step}: test images{seen}, reconstructed; drawings"),
+                caption: format!("step {step}: test images{seen}, reconstructions, drawings"),
                 sets,
                 shape,
-                curves: terms.into(),
+                curves: self.terms(),
                 steps: self.config.steps,
             });
         }
+    }
+
+    /// The curves of the loss's terms.
+    fn terms(&self) -> Vec<Curve> {
+        let [_loss, terms @ ..] = self.log.curves();
+        terms.into()
     }
 
     fn evaluation(&mut self, step: u64, losses: Losses) -> Result<()> {
         let metric = Metric::test(step, losses, self.config);
         self.log.push(metric)?;
         self.event(&metric)?;
+        self.log.push(Metric::test(step, losses, self.config))?;
+        if let Some(screen) = &self.screen {
+            screen.show_curves(self.terms());
+        }
         let losses = self::losses(losses, self.config.beta, self.config);
         let message = format!("step {step}: test {losses}");
         self.console.say_above(&self.bar, message);

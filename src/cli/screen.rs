@@ -5,6 +5,7 @@
 
 use super::terminal::{Size, is_in_foreground};
 use crate::Result;
+use crate::picture::plot::Curve;
 use crate::picture::terminal::{Drawn, Graphics, Line, Panel, kitty};
 use indicatif::TermLike;
 use std::fmt::Write as _;
@@ -85,6 +86,15 @@ impl Screen {
         state.changed = true;
     }
 
+    /// Brings the panel's curves up to date, if there is a panel, when the bar is next drawn.
+    pub fn show_curves(&self, curves: Vec<Curve>) {
+        let mut state = self.state();
+        if let Some(panel) = &mut state.panel {
+            panel.curves = curves;
+            state.changed = true;
+        }
+    }
+
     /// Leaves the panel on the terminal as part of what was said, if there is one; the bar is gone.
     pub fn leave(&self) {
         let mut state = self.state();
@@ -102,8 +112,7 @@ impl State {
     /// Takes everything off the screen.
     fn clear(&mut self) {
         if !self.shown.is_empty() {
-            let text = self.rewind() + ERASE_BELOW;
-            write(&text);
+            write(&self.erase());
             self.forget();
         }
     }
@@ -114,17 +123,17 @@ impl State {
         self.bar_lines = 0;
     }
 
-    /// What moves the cursor to the first line on the screen; takes away what else could not be written over.
-    fn rewind(&self) -> String {
+    /// What erases all lines on the screen and leaves the cursor in the first.
+    fn erase(&self) -> String {
         let columns = self.size.columns.max(1);
         let now = Size::now();
         // Terminals break lines anew that a narrower window is too narrow for.
         let lines = |width: &usize| width.div_ceil(now.columns.min(columns)).max(1);
-        let up = self.shown.iter().map(lines).sum::<usize>();
-        let mut text = match up.min(now.lines.saturating_sub(1)) {
-            0 => "\r".into(),
-            up => format!("\r\x1b[{up}A"),
-        };
+        let lines = self.shown.iter().map(lines).sum::<usize>();
+        let up = up(lines.min(now.lines.saturating_sub(1)));
+        // Line by line: who erases all of a screen at once has tmux keep it, for one to scroll back to.
+        let down = format!("{ERASE_REST}\x1b[1B").repeat(lines);
+        let mut text = format!("{up}{down}{ERASE_REST}{up}");
         if self.graphics == Some(Graphics::Kitty) && self.drawn.overlay.is_some() {
             text += &kitty::remove(std::process::id());
         }
@@ -146,9 +155,9 @@ impl State {
         // What is to be replaced: line by line, without a moment when nothing is there; but all of it where it would not
         // come to lie on the same lines.
         let mut text = match (self.shown.is_empty(), fits) {
-            (true, _) => String::new(),
-            (false, true) => format!("\r\x1b[{}A", self.shown.len()),
-            (false, false) => self.rewind() + ERASE_BELOW,
+            (true, _) => up(0),
+            (false, true) => up(self.shown.len()),
+            (false, false) => self.erase(),
         };
         if !fits || self.changed {
             self.draw_panel(size, bar.len());
@@ -165,7 +174,7 @@ impl State {
     }
 
     fn refresh_bar(&mut self, bar: &[Line]) {
-        let mut text = format!("\r\x1b[{}A", self.shown.len());
+        let mut text = up(self.shown.len());
         for (line, shown) in bar.iter().zip(&mut self.shown) {
             let _ = writeln!(text, "{}{ERASE_REST}", line.text);
             *shown = line.columns;
@@ -234,6 +243,14 @@ mod suspension {
                 }
             }
         }
+    }
+}
+
+/// What moves the cursor to the start of the line that is so many further up.
+fn up(lines: usize) -> String {
+    match lines {
+        0 => "\r".into(),
+        lines => format!("\r\x1b[{lines}A"),
     }
 }
 
