@@ -44,7 +44,7 @@ impl Console {
     ///
     /// If the environment asks for what there is not.
     pub fn with_pictures(&self, wanted: bool) -> Result<Self> {
-        let graphics = terminal::graphics()?.filter(|_| wanted);
+        let graphics = terminal::graphics(self.terminal)?.filter(|_| wanted);
         Ok(Self {
             graphics,
             ..self.clone()

@@ -146,11 +146,12 @@ impl<'a> Recorder<'a> {
         let strip = grid::png_sets(&slices, shape, STRIP)?;
         files::write_durably(&self.run.reconstruction(step), &strip)?;
         let drawings = Drawing::of_each_label_in_turn(vae, SAMPLES);
-        let samples = sample(vae, vae.own_prior(), &drawings, self.config.seed, 1.0)?;
+        let mut samples = sample(vae, vae.own_prior(), &drawings, self.config.seed, 1.0)?;
         files::write_durably(
             &self.run.sample(step),
             &grid::png(&samples, shape, SAMPLE_COLUMNS)?,
         )?;
+        samples.truncate(STRIP * shape.values());
         sets.push(samples);
         self.show(sets, shape, step);
         Ok(())

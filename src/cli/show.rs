@@ -35,14 +35,9 @@ impl Show {
     /// If the environment asks for what there is not.
     pub fn open(self, console: &Console) -> Result<Showing<'_>> {
         let graphics = match self.show && !console.is_quiet() {
-            true => terminal::graphics()?,
+            true => terminal::graphics(console.is_terminal())?,
             false => None,
         };
-        let graphics = graphics.map(|graphics| match console.is_terminal() {
-            true => graphics,
-            // What is written to a file may be read anywhere.
-            false => Graphics::Blocks(graphics.colours()),
-        });
         if self.show && graphics.is_none() {
             console.say("no pictures are shown: NO_COLOR, TERM or VAE_GRAPHICS says so");
         }

@@ -10,7 +10,7 @@ const LINES: usize = 24;
 const CELL: [u32; 2] = [10, 20];
 
 /// The variable that says what pictures are shown with.
-pub(super) const VARIABLE: &str = "VAE_GRAPHICS";
+const VARIABLE: &str = "VAE_GRAPHICS";
 const CHOICES: [&str; 5] = ["kitty", "iterm2", "sixel", "blocks", "none"];
 
 /// Characters in a line, lines, and pixels of a character.
@@ -52,13 +52,16 @@ pub(super) fn can_be_continued() -> bool {
     system::can_be_continued()
 }
 
-/// What pictures are shown with, by the environment; `None` where there are to be none.
+/// What pictures are shown with, by the environment; `None` where there are to be none. Where stderr is no terminal they
+/// are half blocks, which may be read anywhere, unless something else is asked for.
 ///
 /// # Errors
 ///
 /// If [`VARIABLE`] has a value that it cannot have.
-pub(super) fn graphics() -> Result<Option<Graphics>> {
-    graphics_by(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+pub(super) fn graphics(is_terminal: bool) -> Result<Option<Graphics>> {
+    graphics_by(is_terminal, &|name| {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    })
 }
 
 /// Whether the terminal can move its cursor.
@@ -70,28 +73,29 @@ fn is_dumb_by(variable: &dyn Fn(&str) -> Option<String>) -> bool {
     cfg!(unix) && variable("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
-/// Terminals are known by what they put into the environment. To ask them would be to wait for an answer that may not come.
-fn graphics_by(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<Graphics>> {
+/// What [`VARIABLE`] says, else what the terminal is known to have, else half blocks. Terminals are known by what they put
+/// into the environment: to ask them would be to wait for an answer that may not come.
+fn graphics_by(
+    is_terminal: bool,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Graphics>> {
     let told = variable(VARIABLE);
     let blocks = Graphics::Blocks(colours(variable));
-    let chosen = match told.as_deref() {
-        None => None,
-        Some("kitty") => Some(Graphics::Kitty),
-        Some("iterm2") => Some(Graphics::ITerm2),
-        Some("sixel") => Some(Graphics::Sixel),
-        Some("blocks") => Some(blocks),
+    let known = known(variable).filter(|_| is_terminal);
+    let graphics = match told.as_deref() {
+        None => known.unwrap_or(blocks),
+        Some("kitty") => Graphics::Kitty,
+        Some("iterm2") => Graphics::ITerm2,
+        Some("sixel") => Graphics::Sixel,
+        Some("blocks") => blocks,
         Some("none") => return Ok(None),
         Some(other) => {
             let why = format!("is `{other}`, which is not one of {}", CHOICES.join(", "));
             return Err(Error::input(VARIABLE, why));
         }
     };
-    if variable("NO_COLOR").is_some() || is_dumb_by(variable) {
-        return Ok(None);
-    }
-    Ok(Some(
-        chosen.unwrap_or_else(|| known(variable).unwrap_or(blocks)),
-    ))
+    let wanted = variable("NO_COLOR").is_none() && !is_dumb_by(variable);
+    Ok(wanted.then_some(graphics))
 }
 
 /// The graphics that a terminal is known to have. One within another (tmux, screen) has none that could be relied on; nor
@@ -190,7 +194,7 @@ mod tests {
             let found = variables.iter().find(|(of, _)| *of == name);
             found.map(|(_, value)| value.to_string())
         };
-        graphics_by(&value)
+        graphics_by(true, &value)
     }
 
     #[test]
