@@ -44,7 +44,10 @@ impl Scatter {
             &self.out,
             scatter::draw(&points, &axes)?.as_bytes(),
         )?;
-        showing.drawing(|size| scatter::raster(&points, size))?;
+        showing.drawing(
+            |size| scatter::raster(&points, size),
+            |colours| scatter::legend(&points, colours),
+        )?;
         Ok(ExitCode::SUCCESS)
     }
 }

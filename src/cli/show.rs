@@ -4,7 +4,7 @@ use super::console::Console;
 use super::terminal::{self, Size};
 use crate::Result;
 use crate::data::ImageShape;
-use crate::picture::terminal::{Drawn, Graphics, Room, Sheet};
+use crate::picture::terminal::{Colours, Drawn, Graphics, Room, Sheet};
 use clap::Args;
 use image::RgbaImage;
 
@@ -77,15 +77,21 @@ impl Showing<'_> {
         Ok(())
     }
 
-    /// Shows what can be drawn in any size.
-    pub fn drawing(&self, draw: impl FnOnce([u32; 2]) -> RgbaImage) -> Result<()> {
+    /// Shows what can be drawn in any size, and below it which colour is what.
+    pub fn drawing(
+        &self,
+        draw: impl FnOnce([u32; 2]) -> RgbaImage,
+        legend: impl FnOnce(Colours) -> String,
+    ) -> Result<()> {
         let Some(room) = self.room() else {
             return Ok(());
         };
         let [across, down] = room.unit();
         let lines = room.lines.min(room.columns / 2).max(1);
         let size = [2 * lines as u32 * across, 2 * lines as u32 * down];
-        self.draw(draw(size), &room)
+        self.draw(draw(size), &room)?;
+        self.console.say(legend(room.graphics.colours()));
+        Ok(())
     }
 
     fn room(&self) -> Option<Room> {

@@ -1,5 +1,6 @@
 //! Points with labels as SVG.
 
+use super::terminal::Colours;
 use crate::{Error, Result};
 use image::{Rgba, RgbaImage};
 use plotters::prelude::*;
@@ -54,6 +55,24 @@ pub fn raster(points: &[Point], [width, height]: [u32; 2]) -> RgbaImage {
     picture
 }
 
+/// Which labels have which colours, as a line for a terminal.
+pub fn legend(points: &[Point], colours: Colours) -> String {
+    let entry = |label: &u8| {
+        let (red, green, blue) = colour(*label);
+        format!("{} {label}", colours.paint("■", [red, green, blue]))
+    };
+    let entries: Vec<String> = labels(points).iter().map(entry).collect();
+    entries.join("  ")
+}
+
+/// The labels that there are, in order.
+fn labels(points: &[Point]) -> Vec<u8> {
+    let mut labels: Vec<u8> = points.iter().map(|(_, label)| *label).collect();
+    labels.sort_unstable();
+    labels.dedup();
+    labels
+}
+
 /// The values along an axis, and a little more on both sides.
 fn range(points: &[Point], axis: usize) -> std::ops::Range<f64> {
     let values = || points.iter().map(|(point, _)| point[axis]);
@@ -89,10 +108,7 @@ fn draw_into(
         .light_line_style(TRANSPARENT)
         .bold_line_style(RGBColor(0xe0, 0xe0, 0xe0))
         .draw()?;
-    let mut labels: Vec<u8> = points.iter().map(|(_, label)| *label).collect();
-    labels.sort_unstable();
-    labels.dedup();
-    for (index, label) in labels.iter().enumerate() {
+    for (index, label) in labels(points).iter().enumerate() {
         let (red, green, blue) = colour(*label);
         let colour = RGBColor(red, green, blue);
         let of_label = points.iter().filter(|(_, of)| of == label);
@@ -124,5 +140,7 @@ mod tests {
         let dots: Vec<_> = dots.map(|(x, y, pixel)| (x, y, pixel.0[0])).collect();
         let [first, second] = [COLOURS[0].0, COLOURS[3].0];
         assert_eq!(dots, [(96, 1, second), (2, 47, first)]);
+        let legend = legend(&points, Colours::True);
+        assert!(legend.contains("m■\x1b[0m 0  ") && legend.ends_with(" 13"));
     }
 }
