@@ -17,6 +17,7 @@ impl<'a> Window<'a> {
     /// Opens a window of so many columns and lines, if there is tmux.
     fn open(place: &'a Place, columns: usize, lines: usize) -> Option<Self> {
         let window = Self { place };
+        place.write("shell", "PS1='$ '");
         let size = format!("new-session -d -x {columns} -y {lines}");
         let mut command = window.command(&size);
         command.arg("sh");
@@ -47,10 +48,9 @@ impl<'a> Window<'a> {
             .current_dir(self.place.path(""))
             .stdin(Stdio::null())
             .env("VAE", env!("CARGO_BIN_EXE_vae"))
-            .env("PS1", "$ ")
+            .env("ENV", self.place.path("shell"))
             .env("LC_ALL", "C.UTF-8")
             .env("COLORTERM", "truecolor")
-            .env_remove("ENV")
             .env_remove("NO_COLOR")
             .env_remove("VAE_GRAPHICS")
             .env_remove("TMUX");
@@ -207,6 +207,9 @@ fn a_training_shows_pictures_and_curves_below_its_bar_and_leaves_a_clean_screen(
         text.contains("stopped and saved after step")
     });
     window.assert_clean();
+    // Nor is there anything to scroll back to but text.
+    let all = window.tmux("capture-pane -p -S -");
+    assert!(!all.contains(is_drawn), "{all}");
 }
 
 #[test]
@@ -280,10 +283,8 @@ fn in_a_narrow_window_no_line_is_broken() {
         window.enter("sh go");
         window.wait("a bar", |text| text.contains("images/s"));
         std::thread::sleep(Duration::from_millis(500));
-        let [plain, joined] = ["-p", "-p -J"].map(|how| {
-            // At rest, so that both are of the same moment.
-            window.tmux(&format!("capture-pane {how}"))
-        });
+        let [plain, joined] =
+            ["-p", "-p -J"].map(|how| window.tmux(&format!("capture-pane {how}")));
         assert_eq!(from_bar(&plain).len(), from_bar(&joined).len(), "{plain}");
         assert_eq!(bars(&plain), 1, "{plain}");
         window.tmux("send-keys C-c");
