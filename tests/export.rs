@@ -170,10 +170,10 @@ fn odd() -> Value {
             {"conv_transpose": {"channels": 2, "kernel": 3, "padding": 0, "activation": {"leaky_relu": 0.2}}},
         ],
         "decoder": [
-            {"dense": {"features": 72, "activation": "relu"}},
+            {"dense": {"features": 72, "activation": "gelu"}},
             {"reshape": [8, 3, 3]},
             {"conv_transpose": {"channels": 4, "kernel": 2, "stride": 3, "padding": "same", "activation": "elu"}},
-            {"conv_transpose": {"channels": 3, "kernel": 4, "stride": 1, "padding": "same", "activation": "tanh"}},
+            {"conv_transpose": {"channels": 3, "kernel": 4, "stride": 1, "padding": "same", "activation": "silu"}},
             {"conv": {"channels": 4, "kernel": 4, "padding": "same"}},
             {"conv_transpose": {"channels": 2, "kernel": 5, "stride": 2, "padding": 1, "activation": "relu"}},
             {"conv_transpose": {"channels": 1, "kernel": 4, "stride": 1, "padding": 0, "activation": "sigmoid"}},

@@ -42,9 +42,6 @@ pub struct Decode {
 
     #[command(flatten)]
     model: ModelFlag,
-    /// A run directory or a weights file [default: the newest run below runs/]
-    #[arg(long, value_name = "PATH")]
-    model: Option<PathBuf>,
 
     #[command(flatten)]
     show: Show,
@@ -53,14 +50,9 @@ pub struct Decode {
 impl Decode {
     pub fn run(self, console: &Console, device: &Device) -> Result<ExitCode> {
         let form = Form::of(&self.out)?;
+        let showing = self.show.open(console)?;
         let (_, config, vae) = self.model.load(console, device)?;
         let label = label_of(self.label.as_deref(), (&config, &vae))?;
-        let showing = self.show.open(console)?;
-        let model = model_path(self.model.as_deref())?;
-        let (_, vae) = run::load_model(&model, device)?;
-        if self.label.is_some() && vae.condition().is_none() {
-            return Err(unconditional("--label"));
-        }
         let name = files::name(&self.latent);
         let content = files::read(&self.latent, LARGEST_FILE)?;
         let wanted = Wanted {

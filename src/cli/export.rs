@@ -1,10 +1,11 @@
 //! `vae export`: a model for other programs.
 
 use super::console::Console;
-use super::paths::{deliver, kind, model_path};
+use super::model::ModelFlag;
+use super::paths::{deliver, kind};
 use crate::model::onnx;
 use crate::run::weights;
-use crate::{Error, Result, run};
+use crate::{Error, Result};
 use candle_core::Device;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -26,9 +27,8 @@ pub struct Export {
     #[arg(value_name = "OUT", default_value = "model.onnx")]
     out: PathBuf,
 
-    /// A run directory or a weights file [default: the newest run below runs/]
-    #[arg(long, value_name = "PATH")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelFlag,
 }
 
 impl Export {
@@ -40,8 +40,7 @@ impl Export {
                 ),
             );
         }
-        let model = model_path(self.model.as_deref())?;
-        let (config, vae) = run::load_model(&model, device)?;
+        let (_, config, vae) = self.model.load(console, device)?;
         let about = [
             ("version", env!("CARGO_PKG_VERSION").to_string()),
             ("config", weights::description(&config)?.to_string()),

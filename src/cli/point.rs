@@ -4,7 +4,6 @@ use super::console::Console;
 use super::images::{data_set, own_pictures};
 use super::labels::label_of;
 use super::model::ModelFlag;
-use super::paths::{model_path, unconditional};
 use super::show::Show;
 use crate::config::Config;
 use crate::data::{Examples, Source, Split};
@@ -58,9 +57,6 @@ pub(super) struct Shown {
 
     #[command(flatten)]
     model: ModelFlag,
-    /// A run directory or a weights file [default: the newest run below runs/]
-    #[arg(long, value_name = "PATH")]
-    model: Option<PathBuf>,
 
     #[command(flatten)]
     pub show: Show,

@@ -5,7 +5,6 @@ use super::images::{data_set, own_pictures};
 use super::labels::label_of;
 use super::model::ModelFlag;
 use super::paths::{deliver, kind};
-use super::paths::{deliver, kind, model_path, unconditional};
 use super::show::Show;
 use crate::config::Config;
 use crate::data::tensor::slice_to_tensor;
@@ -16,10 +15,9 @@ use crate::model::filling::fill_in;
 use crate::model::sampling::{decode_all, encode_all};
 use crate::picture::grid;
 use crate::picture::mask::Mask;
+use crate::picture::terminal::Sheet;
 use crate::run::ModelName;
 use crate::{Error, Result};
-use crate::picture::terminal::Sheet;
-use crate::{Error, Result, run};
 use candle_core::{Device, Tensor};
 use clap::Args;
 use std::path::PathBuf;
@@ -73,9 +71,6 @@ pub struct Reconstruct {
 
     #[command(flatten)]
     model: ModelFlag,
-    /// A run directory or a weights file [default: the newest run below runs/]
-    #[arg(long, value_name = "PATH")]
-    model: Option<PathBuf>,
 
     #[command(flatten)]
     show: Show,
@@ -86,13 +81,8 @@ impl Reconstruct {
         if kind(&self.out, "png") != "png" {
             return Err(Error::input(self.out.display(), "must end in .png"));
         }
-        let (model, config, vae) = self.model.load(console, device)?;
         let showing = self.show.open(console)?;
-        let model = model_path(self.model.as_deref())?;
-        let (config, vae) = run::load_model(&model, device)?;
-        if self.label.is_some() && vae.condition().is_none() {
-            return Err(unconditional("--label"));
-        }
+        let (model, config, vae) = self.model.load(console, device)?;
         let (names, pictures) = if self.images.is_empty() {
             self.test_images(&model, &config, &vae, console)?
         } else {

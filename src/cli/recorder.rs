@@ -7,10 +7,9 @@ use crate::data::{Examples, ImageShape, Noise, Split};
 use crate::model::Vae;
 use crate::model::sampling::{Drawing, reconstruct, sample};
 use crate::picture::grid;
-use crate::run::{self, EventFiles, Metric, MetricsLog, RunDir};
 use crate::picture::plot::Curve;
 use crate::picture::terminal::Panel;
-use crate::run::{self, Metric, MetricsLog, RunDir};
+use crate::run::{self, EventFiles, Metric, MetricsLog, RunDir};
 use crate::train::{Event, Losses, Step, Trainer};
 use crate::{Result, files};
 use candle_core::Tensor;
@@ -31,7 +30,6 @@ pub(super) struct Recorder<'a> {
     log: MetricsLog,
     /// The same for TensorBoard, if that is asked for.
     events: Option<EventFiles>,
-    pub(super) bar: ProgressBar,
     bar: ProgressBar,
     /// The terminal below the bar, if there is one.
     screen: Option<Screen>,
@@ -184,7 +182,6 @@ impl<'a> Recorder<'a> {
         let metric = Metric::test(step, losses, self.config);
         self.log.push(metric)?;
         self.event(&metric)?;
-        self.log.push(Metric::test(step, losses, self.config))?;
         if let Some(screen) = &self.screen {
             screen.show_curves(self.terms());
         }

@@ -63,9 +63,6 @@ pub struct Sample {
 
     #[command(flatten)]
     model: ModelFlag,
-    /// A run directory or a weights file [default: the newest run below runs/]
-    #[arg(long, value_name = "PATH")]
-    model: Option<PathBuf>,
 
     #[command(flatten)]
     show: Show,
@@ -88,10 +85,8 @@ impl Sample {
             return Err(Error::input("--temperature", why));
         }
         let form = Form::of(&self.out)?;
-        let (model, config, vae) = self.model.load(console, device)?;
         let showing = self.show.open(console)?;
-        let model = model_path(self.model.as_deref())?;
-        let (config, vae) = run::load_model(&model, device)?;
+        let (model, config, vae) = self.model.load(console, device)?;
         let seed = self.seed.unwrap_or_else(rand::random);
         let label = label_of(self.label.as_deref(), (&config, &vae))?;
         let drawings = self.drawings(label, &vae)?;

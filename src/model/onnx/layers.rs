@@ -86,5 +86,32 @@ fn activate(graph: &mut Graph, activation: Activation, input: &str, output: &str
         Activation::Sigmoid => graph.node("Sigmoid", &inputs, output, []),
         Activation::Tanh => graph.node("Tanh", &inputs, output, []),
         Activation::Elu => graph.node("Elu", &inputs, output, [float("alpha", 1.0)]),
+        Activation::Silu => {
+            let share = format!("{output}.sigmoid");
+            graph.node("Sigmoid", &inputs, &share, []);
+            graph.node("Mul", &[input, &share], output, []);
+        }
+        Activation::Gelu => gelu(graph, input, output),
     }
+}
+
+/// The value times the normal distribution below it, 1/2 + erf(value / sqrt(2)) / 2. An operator of its own it is only in
+/// later versions.
+fn gelu(graph: &mut Graph, input: &str, output: &str) {
+    let [scale, half, scaled, erf, halved, below] =
+        ["scale", "half", "scaled", "erf", "halved", "below"]
+            .map(|part| format!("{output}.{part}"));
+    let constant = |value| [float("value_float", value)];
+    graph.node(
+        "Constant",
+        &[],
+        &scale,
+        constant(std::f32::consts::FRAC_1_SQRT_2),
+    );
+    graph.node("Constant", &[], &half, constant(0.5));
+    graph.node("Mul", &[input, &scale], &scaled, []);
+    graph.node("Erf", &[&scaled], &erf, []);
+    graph.node("Mul", &[&erf, &half], &halved, []);
+    graph.node("Add", &[&halved, &half], &below, []);
+    graph.node("Mul", &[input, &below], output, []);
 }
