@@ -82,7 +82,7 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String> {
 ///
 /// If the folder cannot be written, or the disk is full; the old content is then untouched.
 pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
-    write(path, &[content], false)
+    write(path, false, |file| file.write_all(content))
 }
 
 /// The same of a content in parts, one after the other.
@@ -91,7 +91,9 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
 ///
 /// The same.
 pub fn write_parts(path: &Path, parts: &[&[u8]]) -> Result<()> {
-    write(path, parts, false)
+    write(path, false, |file| {
+        parts.iter().try_for_each(|part| file.write_all(part))
+    })
 }
 
 /// The same, whatever happens to the machine: the content is flushed to disk before it has its name, and the name
@@ -101,10 +103,26 @@ pub fn write_parts(path: &Path, parts: &[&[u8]]) -> Result<()> {
 ///
 /// The same.
 pub fn write_durably(path: &Path, content: &[u8]) -> Result<()> {
-    write(path, &[content], true)
+    write(path, true, |file| file.write_all(content))
 }
 
-fn write(path: &Path, parts: &[&[u8]], flush: bool) -> Result<()> {
+/// The same of a content that `content` writes, bit by bit, so that all of it is never in memory.
+///
+/// # Errors
+///
+/// The same, and what `content` fails with.
+pub fn write_durably_by(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<()> {
+    write(path, true, content)
+}
+
+fn write(
+    path: &Path,
+    flush: bool,
+    content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<()> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -116,9 +134,7 @@ fn write(path: &Path, parts: &[&[u8]], flush: bool) -> Result<()> {
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let mut file = builder.tempfile_in(folder)?;
-        for part in parts {
-            file.write_all(part)?;
-        }
+        content(&mut file)?;
         if flush {
             file.as_file().sync_all()?;
         }

@@ -38,6 +38,7 @@ fn training_leaves_a_run_directory_with_everything_in_it() {
         "reconstructions/step-000010.png",
         "reconstructions/step-000020.png",
         "reconstructions/step-000025.png",
+        "report.html",
         "samples/step-000010.png",
         "samples/step-000020.png",
         "samples/step-000025.png",

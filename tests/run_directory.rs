@@ -283,6 +283,7 @@ fn a_run_that_saved_nothing_begins_again() {
             }
             if metrics == Some(first) {
                 place.write("dir/loss.svg", "a plot");
+                place.write("dir/report.html", "a page");
             }
             outcome(&place, "train --resume dir", "dir", 0, &metrics);
             fs::remove_file(place.path("dir/notes.txt")).unwrap();
@@ -318,6 +319,12 @@ fn a_run_whose_checkpoint_is_gone_is_left_alone() {
         "metrics.jsonl tells of step 30",
     );
     refused("loss.svg", of_whole("loss.svg"), "it has a loss.svg");
+    refused(
+        "report.html",
+        of_whole("report.html"),
+        "it has a report.html",
+    );
+    refused("evaluation.json", Vec::new(), "it has an evaluation.json");
     for folder in ["samples", "reconstructions"] {
         let name = format!("{folder}/step-000030.png");
         refused(&name, of_whole(&name), "a picture of step 30");
@@ -445,6 +452,8 @@ fn a_new_run_leaves_the_files_of_others_alone() {
         "model.safetensors",
         "metrics.jsonl",
         "loss.svg",
+        "report.html",
+        "evaluation.json",
         "reconstructions",
         "samples",
         "reconstructions/mine.png",
@@ -545,6 +554,7 @@ fn who_names_a_file_of_a_run_is_told_its_directory() {
         "metrics.jsonl",
         "checkpoint.safetensors",
         "loss.svg",
+        "report.html",
         "samples/step-000010.png",
         "samples",
     ] {

@@ -9,6 +9,7 @@ use super::evaluate::Evaluate;
 use super::export::Export;
 use super::latent::Latent;
 use super::reconstruct::Reconstruct;
+use super::report::Report;
 use super::sample::Sample;
 use super::train::Train;
 use crate::{Error, ErrorKind, Result};
@@ -50,6 +51,7 @@ enum Command {
     Encode(Encode),
     Decode(Decode),
     Export(Export),
+    Report(Report),
     Completions(Completions),
 }
 
@@ -86,7 +88,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if help.use_stderr() { 2 } else { 0 });
         }
     };
-    outcome.unwrap_or_else(|error| report(&error))
+    outcome.unwrap_or_else(|error| tell(&error))
 }
 
 /// What clap says when no command was given: it then shows the help.
@@ -129,13 +131,14 @@ impl Cli {
             Command::Encode(command) => command.run(&console, &device()?),
             Command::Decode(command) => command.run(&console, &device()?),
             Command::Export(command) => command.run(&console, &device()?),
+            Command::Report(command) => command.run(&console),
             Command::Completions(command) => command.run(self::command()),
         }
     }
 }
 
 /// Prints an error to stderr, and gives its exit code.
-fn report(error: &Error) -> ExitCode {
+fn tell(error: &Error) -> ExitCode {
     // An error may quote a file; it still is one line.
     let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut message = format!("error: {}\n", one_line(&error.to_string()));

@@ -84,6 +84,10 @@ struct Evaluation {
 impl Evaluate {
     pub fn run(self, console: &Console, device: &Device) -> Result<ExitCode> {
         let (model, config, vae) = self.model.load(console, device)?;
+        let model = model_path(self.model.as_deref())?;
+        // Of what is read next; where there is nothing, that says so.
+        let digest = run::digest(&model).unwrap_or_default();
+        let (config, vae) = run::load_model(&model, device)?;
         let dataset = data_set(self.data.as_ref(), &model, (&config, &vae), console)?;
         let split = match self.split {
             SplitName::Test => &dataset.test,
@@ -121,6 +125,9 @@ impl Evaluate {
         match self.json {
             true => print(format_args!("{}\n", evaluation.json()?))?,
             false => print(evaluation.table())?,
+        }
+        if self.data.is_none() && self.split == SplitName::Test {
+            keep(&model, &digest, &evaluation, console);
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -183,6 +190,17 @@ impl Evaluate {
         let seen = (&seen, config.corruption());
         let drawings = (self.samples, self.seed);
         realism(vae, &mixtures, &classifier?, dataset, seen, drawings).map(Some)
+    }
+}
+
+/// Keeps the evaluation of a run's own test images for the run's report, if that can be: it was said anyway.
+fn keep(model: &Path, digest: &str, evaluation: &Evaluation, console: &Console) {
+    match run::report::keep_evaluation(model, digest, evaluation) {
+        Ok(true) => console.say("its figures are in the run's report.html now"),
+        Ok(false) => {}
+        Err(error) => console.say(format_args!(
+            "these figures are not kept in the run: {error}"
+        )),
     }
 }
 

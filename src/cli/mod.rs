@@ -21,6 +21,7 @@ mod pictures;
 mod point;
 mod reconstruct;
 mod recorder;
+mod report;
 mod sample;
 mod scatter;
 mod screen;

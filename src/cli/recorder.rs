@@ -10,6 +10,7 @@ use crate::picture::grid;
 use crate::picture::plot::Curve;
 use crate::picture::terminal::Panel;
 use crate::run::{self, EventFiles, Metric, MetricsLog, RunDir};
+use crate::run::{self, Metric, MetricsLog, RunDir, report};
 use crate::train::{Event, Losses, Step, Trainer};
 use crate::{Result, files};
 use candle_core::Tensor;
@@ -21,6 +22,8 @@ const STRIP: usize = 16;
 /// Pictures in a grid of samples, and in a row of it.
 const SAMPLES: usize = 64;
 const SAMPLE_COLUMNS: usize = 8;
+/// The share of a training's time that its report may take: one in so many parts.
+const REPORT_PARTS: u32 = 100;
 
 /// Writes down what a training tells.
 pub(super) struct Recorder<'a> {
@@ -36,6 +39,9 @@ pub(super) struct Recorder<'a> {
     /// The test images whose reconstructions are shown.
     examples: Examples,
     clock: Clock,
+    begun: Instant,
+    /// The time that went into the report so far.
+    reporting: Duration,
 }
 
 impl<'a> Recorder<'a> {
@@ -62,6 +68,8 @@ impl<'a> Recorder<'a> {
             screen,
             examples: Examples::of(test, 0, STRIP.min(test.len()), config.corruption())?,
             clock: Clock::start(),
+            begun: Instant::now(),
+            reporting: Duration::ZERO,
         })
     }
 
@@ -75,6 +83,7 @@ impl<'a> Recorder<'a> {
                 // What comes after a checkpoint nobody would make good.
                 if last {
                     self.log.plot()?;
+                    self.report(false)?;
                 }
                 // A checkpoint must not be newer than the metrics that it will not bring back.
                 self.log.sync()?;
@@ -188,6 +197,21 @@ impl<'a> Recorder<'a> {
         let losses = self::losses(losses, self.config.beta, self.config);
         let message = format!("step {step}: test {losses}");
         self.console.say_above(&self.bar, message);
+        // The last one comes when nothing follows it.
+        let rests = self.reporting > self.begun.elapsed() / REPORT_PARTS;
+        match rests || step == self.config.steps {
+            true => Ok(()),
+            false => self.report(true),
+        }
+    }
+
+    /// Writes the report, of a training that goes on or ends.
+    fn report(&mut self, goes_on: bool) -> Result<()> {
+        let begun = Instant::now();
+        // What it shows must not be lost where it is not.
+        self.log.sync()?;
+        report::write_during(self.run, self.config, self.log.metrics(), goes_on)?;
+        self.reporting += begun.elapsed();
         Ok(())
     }
 }

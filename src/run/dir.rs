@@ -4,6 +4,8 @@ use super::lock::{lock_there, new_lock};
 use super::names::{
     CHECKPOINT, CONFIG, LOSS_PLOT, METRICS, MODEL, OCCUPIED, RECONSTRUCTIONS, RUNS, SAMPLES,
     TENSORBOARD, run_of_file,
+    CHECKPOINT, CONFIG, EVALUATION, LOSS_PLOT, METRICS, MODEL, OCCUPIED, RECONSTRUCTIONS, REPORT,
+    RUNS, SAMPLES, run_of_file,
 };
 use crate::config::Config;
 use crate::files::{self, write_durably};
@@ -166,6 +168,16 @@ impl RunDir {
         self.path.join(LOSS_PLOT)
     }
 
+    /// The page that shows it all.
+    pub fn report(&self) -> PathBuf {
+        self.path.join(REPORT)
+    }
+
+    /// What `vae evaluate` said.
+    pub fn evaluation(&self) -> PathBuf {
+        self.path.join(EVALUATION)
+    }
+
     /// The directory and those in it.
     fn folders(&self) -> [PathBuf; 3] {
         [self.path.clone(), self.reconstructions(), self.samples()]
@@ -204,19 +216,14 @@ impl RunDir {
     /// The pictures that are there, with their steps.
     pub(super) fn pictures(&self) -> Vec<(u64, PathBuf)> {
         let folders = [self.reconstructions(), self.samples()];
-        let entries = folders
+        folders
             .iter()
-            .filter_map(|folder| std::fs::read_dir(folder).ok());
-        let pictures = entries.flatten().flatten().filter_map(|entry| {
-            let name = entry.file_name();
-            let step = name.to_str()?.strip_prefix("step-")?.strip_suffix(".png")?;
-            Some((step.parse().ok()?, entry.path()))
-        });
-        pictures.collect()
+            .flat_map(|folder| pictures_in(folder))
+            .collect()
     }
 
-    /// Removes the pictures and the plot of a training that saved nothing: it begins again. Its metrics
-    /// are the last to go, so that a plot without metrics is never what a kill leaves.
+    /// Removes the pictures, the report and the plot of a training that saved nothing: it begins again. Its
+    /// metrics are the last to go, so that a report or a plot without metrics is never what a kill leaves.
     ///
     /// # Errors
     ///
@@ -225,8 +232,19 @@ impl RunDir {
         for (_, picture) in self.pictures() {
             files::remove(&picture)?;
         }
+        files::remove(&self.report())?;
         files::remove(&self.loss_plot())
     }
+}
+
+/// The pictures in one of the folders of a run, with their steps.
+pub(super) fn pictures_in(folder: &Path) -> impl Iterator<Item = (u64, PathBuf)> + use<> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| {
+        let name = entry.file_name();
+        let step = name.to_str()?.strip_prefix("step-")?.strip_suffix(".png")?;
+        Some((step.parse().ok()?, entry.path()))
+    })
 }
 
 /// Why there is nothing to go on from in a run directory: its checkpoint is missing, and a new

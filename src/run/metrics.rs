@@ -72,6 +72,11 @@ impl Metric {
         Self::new(step, SplitName::Test, losses, config)
     }
 
+    /// What is in the loss for the reconstruction.
+    pub(super) fn reconstruction_term(&self) -> f64 {
+        self.reconstruction.unwrap_or(self.squared_error)
+    }
+
     fn new(step: u64, split: SplitName, losses: Losses, config: &Config) -> Self {
         let differs = config.likelihood != Likelihood::SquaredError;
         Self {
@@ -92,7 +97,7 @@ impl Metric {
 #[derive(Debug, Default)]
 pub struct Recorded {
     /// The metrics of those steps.
-    metrics: Vec<Metric>,
+    pub(super) metrics: Vec<Metric>,
     /// Their lines.
     text: String,
     /// Whether the file holds more than these.
@@ -107,10 +112,9 @@ impl Recorded {
     /// # Errors
     ///
     /// If a line is no metric, unless it is the last and was cut off.
-    pub(super) fn read(run: &RunDir, step: u64) -> Result<Self> {
-        let path = run.metrics();
-        match files::is_taken(&path) {
-            true => parse_metrics(&files::read_text(&path, LARGEST_METRICS)?, step, &path),
+    pub(super) fn read(path: &Path, step: u64) -> Result<Self> {
+        match files::is_taken(path) {
+            true => parse_metrics(&files::read_text(path, LARGEST_METRICS)?, step, path),
             false => Ok(Self::default()),
         }
     }
@@ -180,6 +184,9 @@ impl MetricsLog {
     /// What the plot shows: the loss, what is in it for the reconstruction, and the KL.
     pub fn curves(&self) -> [Curve; 3] {
         curves(&self.metrics)
+    /// All lines, in their order.
+    pub fn metrics(&self) -> &[Metric] {
+        &self.metrics
     }
 
     /// Makes all lines survive a power cut.
@@ -256,14 +263,9 @@ fn curves(metrics: &[Metric]) -> [Curve; 3] {
     };
     [
         curve("loss", (0x33, 0x33, 0x33), |metric| metric.loss),
-        curve(name, (0x1f, 0x77, 0xb4), reconstruction),
+        curve(name, (0x1f, 0x77, 0xb4), Metric::reconstruction_term),
         curve("KL", (0xd6, 0x5f, 0x2a), |metric| metric.kl),
     ]
-}
-
-/// What is in the loss for the reconstruction.
-fn reconstruction(metric: &Metric) -> f64 {
-    metric.reconstruction.unwrap_or(metric.squared_error)
 }
 
 /// The top of the plot: twice the last loss, so that the first steps do not flatten the rest.
@@ -271,7 +273,7 @@ fn top(metrics: &[Metric]) -> f64 {
     let losses = || {
         metrics
             .iter()
-            .map(|metric| metric.loss.max(reconstruction(metric)))
+            .map(|metric| metric.loss.max(metric.reconstruction_term()))
     };
     let highest = losses().fold(0.0, f64::max);
     let last = losses().next_back().unwrap_or(1.0);

@@ -12,6 +12,8 @@ pub(super) const METRICS: &str = "metrics.jsonl";
 pub(super) const MODEL: &str = "model.safetensors";
 pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
 pub(super) const LOSS_PLOT: &str = "loss.svg";
+pub(super) const REPORT: &str = "report.html";
+pub(super) const EVALUATION: &str = "evaluation.json";
 pub(super) const RECONSTRUCTIONS: &str = "reconstructions";
 pub(super) const SAMPLES: &str = "samples";
 pub(super) const TENSORBOARD: &str = "tensorboard";
@@ -19,11 +21,14 @@ pub(super) const LOCK: &str = ".lock";
 
 /// What a new run would write over, or mix its own with.
 pub(super) const OCCUPIED: [&str; 8] = [
+pub(super) const OCCUPIED: [&str; 9] = [
     CONFIG,
     CHECKPOINT,
     MODEL,
     METRICS,
     LOSS_PLOT,
+    REPORT,
+    EVALUATION,
     RECONSTRUCTIONS,
     SAMPLES,
     TENSORBOARD,

@@ -35,7 +35,7 @@ impl State {
             .then(|| read_config(&run.config()))
             .transpose()?;
         let done = checkpoint.as_ref().map_or(0, Checkpoint::step);
-        let recorded = Recorded::read(run, done)?;
+        let recorded = Recorded::read(&run.metrics(), done)?;
         let has_config = file.is_some();
         let config = match (&checkpoint, file) {
             (Some(checkpoint), Some(file)) => {
@@ -89,6 +89,10 @@ fn refuse_saved(run: &RunDir, config: &Config, recorded: &Recorded) -> Result<()
         format!("it has a picture of step {step}")
     } else if recorded.last == 0 && files::is_taken(&run.loss_plot()) {
         "it has a loss.svg".into()
+    } else if recorded.last == 0 && files::is_taken(&run.report()) {
+        "it has a report.html".into()
+    } else if files::is_taken(&run.evaluation()) {
+        "it has an evaluation.json".into()
     } else if config.provenance.is_none() {
         let why = "was written by no run: it has no `provenance`";
         let path = run.config();

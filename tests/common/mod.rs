@@ -3,6 +3,7 @@
 #![allow(dead_code)] // Each file of tests uses its part of this.
 
 pub mod wire;
+pub mod browser;
 
 use serde_json::Value;
 use std::collections::BTreeMap;
