@@ -119,21 +119,27 @@ fn the_page_of_a_run_shows_pictures_by_step_and_values_by_pointer_and_key() {
 
     assert_eq!(found["status"], "step 30 of 30");
     let title = found["title"].as_str().unwrap();
-    assert!(title.starts_with("IDX files, ") && title.contains("latent_dim 3"), "{title}");
+    assert!(
+        title.starts_with("IDX files, ") && title.contains("latent_dim 3"),
+        "{title}"
+    );
     let differs = found["differs"].as_array().unwrap();
     for key in ["● beta", "● encoder", "● latent_dim", "● steps"] {
         assert!(differs.contains(&json!(key)), "{key}: {differs:?}");
     }
     assert!(!differs.contains(&json!("● seed")));
     assert_eq!(found["wide"], false);
-    assert_eq!(found["headings"].as_array().unwrap().len(), 5, "{found}");
+    assert_eq!(found["headings"].as_array().unwrap().len(), 4, "{found}");
 }
 
 #[test]
 fn the_command_on_the_page_makes_the_same_run() {
     let place = Place::new();
     place.ok("train --config tiny.json --out run --seed 5");
-    let command = said(&place, "run/report.html")["command"].as_str().unwrap().to_string();
+    let command = said(&place, "run/report.html")["command"]
+        .as_str()
+        .unwrap()
+        .to_string();
     let program = format!("vae() {{ '{}' \"$@\"; }}\n", env!("CARGO_BIN_EXE_vae"));
     let script = program + &command.replacen("vae train", "vae train --out again", 1);
     let mut shell = std::process::Command::new("sh");
@@ -183,7 +189,10 @@ fn a_training_page_follows_until_the_run_ends() {
     assert_eq!(found["errors"], json!([]));
     assert_eq!(found["again"], json!([1, 300, "slider"]));
     let status = found["status"].as_str().unwrap();
-    assert!(status.ends_with("; in training, this page follows"), "{status}");
+    assert!(
+        status.ends_with("; in training, this page follows"),
+        "{status}"
+    );
 }
 
 #[test]
@@ -205,8 +214,15 @@ fn what_evaluate_says_is_on_the_page_as_long_as_it_is_of_these_weights() {
         let first = &printed["dimensions"][0];
         let expected = format!("{}{:.2}", first["dimension"], first["kl"].as_f64().unwrap());
         assert_eq!((bars.len(), &bars[0]), (3, &json!(expected)));
-        for words in ["drawings from the posterior", "8 samples", "Of 50 test images"] {
-            assert!(found["text"].as_str().unwrap().contains(words), "no `{words}` in {found}");
+        for words in [
+            "drawings from the posterior",
+            "8 samples",
+            "Of 50 test images",
+        ] {
+            assert!(
+                found["text"].as_str().unwrap().contains(words),
+                "no `{words}` in {found}"
+            );
         }
     }
     // Other images say nothing of the run's own.
@@ -217,10 +233,16 @@ fn what_evaluate_says_is_on_the_page_as_long_as_it_is_of_these_weights() {
     // More steps make other weights, of which nothing was said.
     place.ok("train --resume run --steps 45");
     let page = said(&place, "run/report.html");
-    assert_eq!((&page["evaluation"], &page["step"]), (&Value::Null, &json!(45)));
+    assert_eq!(
+        (&page["evaluation"], &page["step"]),
+        (&Value::Null, &json!(45))
+    );
     place.ok("report run");
     let page = said(&place, "report.html");
-    assert_eq!((&page["evaluation"], &page["outdated"]), (&Value::Null, &json!(true)));
+    assert_eq!(
+        (&page["evaluation"], &page["outdated"]),
+        (&Value::Null, &json!(true))
+    );
     // And the run goes on where it was, evaluated or not.
     let place = Place::with_model();
     place.ok("train --resume run --steps 45");
@@ -230,7 +252,10 @@ fn what_evaluate_says_is_on_the_page_as_long_as_it_is_of_these_weights() {
     place.ok("train --resume run --steps 45");
     let without = |page: &[u8], place: &Place| {
         let page = String::from_utf8(page.to_vec()).unwrap();
-        page.replace(place.path("data").canonicalize().unwrap().to_str().unwrap(), "data")
+        page.replace(
+            place.path("data").canonicalize().unwrap().to_str().unwrap(),
+            "data",
+        )
     };
     let evaluated = place.read("run/report.html");
     let folder = |page: &[u8]| without(page, &place).len();
@@ -258,7 +283,12 @@ fn a_run_that_cannot_be_written_is_evaluated_all_the_same() {
     }
     let outcome = place.ok("evaluate --model run --importance-samples 0 --samples 0");
     assert!(outcome.stdout.contains("latent dimensions are active"));
-    assert!(outcome.stderr.contains("these figures are not kept in the run: "), "{outcome:?}");
+    assert!(
+        outcome
+            .stderr
+            .contains("these figures are not kept in the run: "),
+        "{outcome:?}"
+    );
     mode(0o755);
     assert!(place.files("run") == before);
 }
@@ -270,7 +300,10 @@ fn several(place: &Place) {
     place.config("other.json", &[("/likelihood", json!("bernoulli"))]);
     place.ok("train --quiet --config other.json --out runs/c-other --steps 4");
     std::fs::create_dir(place.path("runs/d-begun")).unwrap();
-    place.write("runs/d-begun/config.json", place.read("runs/a-worse/config.json"));
+    place.write(
+        "runs/d-begun/config.json",
+        place.read("runs/a-worse/config.json"),
+    );
     place.write("runs/none/notes.txt", "no run");
 }
 
@@ -279,18 +312,35 @@ fn runs_are_side_by_side_with_the_best_first() {
     let place = Place::new();
     several(&place);
     let outcome = place.ok("report");
-    assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("report.html\n", ""));
+    assert_eq!(
+        (outcome.stdout.as_str(), outcome.stderr.as_str()),
+        ("report.html\n", "")
+    );
     let page = said(&place, "report.html");
     let groups = page["groups"].as_array().unwrap();
     let names = |group: &Value| -> Vec<String> {
         let runs = group["runs"].as_array().unwrap().iter();
-        runs.map(|run| run["name"].as_str().unwrap().into()).collect()
+        runs.map(|run| run["name"].as_str().unwrap().into())
+            .collect()
     };
     let kinds: Vec<_> = groups.iter().map(names).collect();
-    let of = |names: &[&str]| names.iter().map(|name| format!("runs/{name}")).collect::<Vec<_>>();
-    assert!(kinds.contains(&of(&["b-better", "a-worse", "d-begun"])), "{kinds:?}");
+    let of = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| format!("runs/{name}"))
+            .collect::<Vec<_>>()
+    };
+    assert!(
+        kinds.contains(&of(&["b-better", "a-worse", "d-begun"])),
+        "{kinds:?}"
+    );
     assert!(kinds.contains(&of(&["c-other"])), "{kinds:?}");
-    assert!(page["notes"][0].as_str().unwrap().contains("do not compare"));
+    assert!(
+        page["notes"][0]
+            .as_str()
+            .unwrap()
+            .contains("do not compare")
+    );
 
     let outcome = place.ok("report runs/a-worse runs/b-better two.HTML");
     assert_eq!(outcome.stdout, "two.HTML\n");
@@ -315,9 +365,20 @@ fn runs_are_side_by_side_with_the_best_first() {
     );
     assert_eq!(found["errors"], json!([]));
     assert_eq!(found["title"], "2 runs – vae");
-    let head = json!(["", "run", "test loss", "squared error", "KL", "steps", "step"]);
+    let head = json!([
+        "",
+        "run",
+        "test loss",
+        "squared error",
+        "KL",
+        "steps",
+        "step"
+    ]);
     assert_eq!(found["ranking"][0], head);
-    for (row, (name, steps)) in [("runs/b-better", 40), ("runs/a-worse", 4)].iter().enumerate() {
+    for (row, (name, steps)) in [("runs/b-better", 40), ("runs/a-worse", 4)]
+        .iter()
+        .enumerate()
+    {
         let metrics = place.metrics(name);
         let loss = metrics.last().unwrap()["loss"].as_f64().unwrap();
         let cells = &found["ranking"][row + 1];
@@ -326,12 +387,18 @@ fn runs_are_side_by_side_with_the_best_first() {
         assert_eq!(cells[1], *name);
         assert_eq!(cells[2], format!("{loss:.2}"));
         assert_eq!((&cells[5], &cells[6]), (&json!(steps), &json!(steps)));
-        assert_eq!(found["pictures"][row], json!([format!("{name}, step {steps}"), true]));
+        assert_eq!(
+            found["pictures"][row],
+            json!([format!("{name}, step {steps}"), true])
+        );
     }
     // A line for each run and split in each of three charts, and a guide through all of them.
     assert_eq!(found["charts"], json!([4, 4, 4]));
     assert_eq!(found["guides"], 3);
-    assert!(found["home"].as_str().unwrap().contains("at step 4"), "{found}");
+    assert!(
+        found["home"].as_str().unwrap().contains("at step 4"),
+        "{found}"
+    );
 }
 
 #[test]
@@ -345,7 +412,9 @@ fn names_are_text_whatever_they_hold() {
     let run = format!("runs {name}");
     for seed in ["1", "2"] {
         let mut command = place.command("train --quiet --config evil.json --steps 2 --out");
-        command.arg(format!("{run}/{seed}{name}")).args(["--seed", seed]);
+        command
+            .arg(format!("{run}/{seed}{name}"))
+            .args(["--seed", seed]);
         let output = command.output().unwrap();
         assert!(output.status.success(), "{output:?}");
     }
@@ -361,9 +430,17 @@ fn names_are_text_whatever_they_hold() {
                        "samples": {"drawings": "none"}}});
     place.write(&format!("{own}/evaluation.json"), kept.to_string());
 
-    let output = place.command("report").args([&run, "all.html"]).output().unwrap();
+    let output = place
+        .command("report")
+        .args([&run, "all.html"])
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
-    let output = place.command("report").args([&own, "one.html"]).output().unwrap();
+    let output = place
+        .command("report")
+        .args([&own, "one.html"])
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
     for page in ["all.html", "one.html"] {
         let html = place.text(page);
@@ -404,7 +481,8 @@ fn many_pictures_and_lines_make_no_large_page() {
     for step in (10..=100_000).step_by(10) {
         let loss = 28.123456789 + 1000.0 / step as f64;
         let losses = format!("\"loss\":{loss},\"squared_error\":{loss},\"kl\":11.5");
-        lines += &format!("{{\"step\":{step},\"split\":\"train\",{losses},\"learning_rate\":0.001}}\n");
+        lines +=
+            &format!("{{\"step\":{step},\"split\":\"train\",{losses},\"learning_rate\":0.001}}\n");
         lines += &format!("{{\"step\":{step},\"split\":\"test\",{losses}}}\n");
     }
     place.write("run/metrics.jsonl", lines);
@@ -417,8 +495,12 @@ fn many_pictures_and_lines_make_no_large_page() {
         assert_eq!((steps.len(), &steps[999]), (1000, &json!(100_000)));
     }
     let steps = |kind: &str| -> Vec<u64> {
-        let images = html.lines().filter(|line| line.starts_with("<img") && line.contains(kind));
-        images.map(|line| line.split('"').nth(3).unwrap().parse().unwrap()).collect()
+        let images = html
+            .lines()
+            .filter(|line| line.starts_with("<img") && line.contains(kind));
+        images
+            .map(|line| line.split('"').nth(3).unwrap().parse().unwrap())
+            .collect()
     };
     let shown = steps("samples");
     assert_eq!(shown, steps("reconstructions"));
@@ -439,9 +521,21 @@ fn what_is_no_run_is_refused() {
     let place = Place::with_model();
     place.refused("report", 2, "error: runs: does not exist");
     place.refused("report data", 2, "error: data: holds no run");
-    place.refused("report tiny.json", 2, "is neither a run directory nor an .html file");
-    place.refused("report run nowhere out.html", 2, "error: nowhere: does not exist");
-    place.refused("report run/config.json", 2, "hint: give its directory: vae report run");
+    place.refused(
+        "report tiny.json",
+        2,
+        "is neither a run directory nor an .html file",
+    );
+    place.refused(
+        "report run nowhere out.html",
+        2,
+        "error: nowhere: does not exist",
+    );
+    place.refused(
+        "report run/config.json",
+        2,
+        "hint: give its directory: vae report run",
+    );
     place.refused("report out.html run", 2, "error: out.html: does not exist");
     place.refused("report run nowhere/", 2, "error: nowhere/: does not exist");
     place.write("run/metrics.jsonl", "no metric\n");

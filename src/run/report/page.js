@@ -27,6 +27,7 @@ function table(attributes, head, rows) {
   return el("table", attributes, el("thead", {}, el("tr", {}, cells(head, "th"))),
     el("tbody", {}, rows.map((row) => el("tr", {}, cells(row, "td")))));
 }
+const leftHead = (name) => el("th", { scope: "col", class: "left" }, name);
 const rowHead = (colour, name) => el("th", { scope: "row", class: "name" }, colour ? swatch(colour) : null, name);
 function swatch(colour) {
   const node = el("span", { class: "swatch", "aria-hidden": "true" });
@@ -101,7 +102,7 @@ function chart(label, height, series, moved, say) {
       ...ticks(low, high, height / 60).flatMap((value) => [
         svg("line", { class: "grid", x1: left, x2: width - right, y1: y(value), y2: y(value) }),
         svg("text", { x: left - 8, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(digits))]),
-      ...ticks(0, last, width / 120).map((step) =>
+      ...ticks(0, last, width / 90).map((step) =>
         svg("text", { x: x(step), y: height - 6, "text-anchor": x(step) > width - 50 ? "end" : "middle" }, step ? whole(step) : "step 0")),
       ...series.map(line), mark);
     show(now);
@@ -169,7 +170,7 @@ function curvesOfRun() {
   }
   const lines = chart("Curves of the loss", 320, series, move, say);
   move(null);
-  return section("Loss", lines.node, readings);
+  return el("div", {}, el("h3", {}, "Loss"), lines.node, readings);
 }
 
 // Pictures, with a slider over the steps.
@@ -177,7 +178,7 @@ function curvesOfRun() {
 const pictures = [...document.querySelectorAll("#pictures img")];
 function picturesOfRun() {
   const steps = [...new Set(pictures.map((img) => Number(img.dataset.step)))].sort((a, b) => a - b);
-  if (steps.length === 0) return null;
+  if (steps.length === 0) return [];
   const captions = { reconstructions: "Test images above what the model keeps of them", samples: "Drawn by the model itself" };
   const figures = Object.entries(captions).map(([kind, caption]) => {
     const own = pictures.filter((img) => img.dataset.kind === kind);
@@ -194,13 +195,18 @@ function picturesOfRun() {
     pictures.forEach((img) => (img.hidden = Number(img.dataset.step) !== step));
   }
   // Who looks at the newest goes on to do so; else the step stays.
-  const seen = kept?.step;
-  const place = isNumber(seen) ? steps.findLastIndex((step) => step <= seen) : -1;
+  const place = isNumber(kept?.step) ? steps.findLastIndex((step) => step <= kept.step) : -1;
   slider.value = place < 0 ? steps.length - 1 : place;
   slider.addEventListener("input", show);
   keep.step = () => (Number(slider.value) === steps.length - 1 ? null : steps[slider.value]);
   show();
-  return section("As it learnt to draw", el("div", { class: "step" }, slider, output), figures);
+  return [el("div", { class: "step" }, slider, output), ...figures];
+}
+
+function learningOfRun() {
+  const [slider, strip, samples] = picturesOfRun();
+  const curves = curvesOfRun();
+  return section("As it learnt to draw", slider, strip, samples ? el("div", { class: "pair" }, samples, curves) : curves);
 }
 
 // What `vae evaluate` said.
@@ -255,7 +261,7 @@ function pageOfRun() {
     el("p", { class: "soft", id: "status" }, data.name ? `${data.title}, ` : null, stepOf(data),
       data.live ? "; in training, this page follows" : data.step < data.steps ? "; not done" : ""),
     facts([[curve === test ? "test loss" : "training loss", last("loss")], [data.term, last("reconstruction")], ["KL", last("kl")]])));
-  append(picturesOfRun, curvesOfRun, evaluationOfRun, settingsOfRun);
+  append(learningOfRun, evaluationOfRun, settingsOfRun);
   append(() => section("The same run again", el("pre", { tabindex: 0 }, el("code", {}, data.command))));
 }
 
@@ -269,7 +275,7 @@ function groupOfRuns(group) {
   const counts = (n, term) => (lines[n][term].test.length ? lines[n][term].test : lines[n][term].train);
   const some = (key) => group.runs.some((run) => run[key] !== null && run[key] !== undefined);
   const extra = [["nll", "−log p(x)", number], ["recognised", "recognised", percent]].filter(([key]) => some(key));
-  const ranking = table({ class: "ranking" }, ["", "run", "test loss", group.term, "KL", ...extra.map(([, name]) => name), ...group.settings, "step"],
+  const ranking = table({ class: "ranking" }, [el("td"), leftHead("run"), "test loss", group.term, "KL", ...extra.map(([, name]) => name), ...group.settings, "step"],
     group.runs.map((run, n) => [`${run.ranked ? n + 1 : "–"}`, rowHead(looks[n].colour, run.name),
       ...TERMS.map((term) => number(lines[n][term].test.at(-1)?.[1])), ...extra.map(([key, , say]) => say(run[key])),
       ...run.settings, run.step < run.steps ? `${whole(run.step)} of ${whole(run.steps)}` : whole(run.step)]));
@@ -277,7 +283,7 @@ function groupOfRuns(group) {
   const say = (term) => (step) => `${atStep(step)}: ` + group.runs.map((run, n) => `${run.name} ${number(at(counts(n, term), step)?.[1])}`).join(", ");
   function move(step) {
     drawn.forEach(({ show }) => show(step));
-    readings.replaceChildren(scroll(table({}, ["run", ...TERMS.map((term) => names[term])], group.runs.map((run, n) =>
+    readings.replaceChildren(scroll(table({}, [leftHead("run"), ...TERMS.map((term) => names[term])], group.runs.map((run, n) =>
       [rowHead(looks[n].colour, run.name), ...TERMS.map((term) => el("td", {}, reading(counts(n, term), step)))])), `Values ${atStep(step)}`),
     el("p", { class: "soft" }, `An image's average ${atStep(step)}. Pale: training; strong: test images.`));
   }

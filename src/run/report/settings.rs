@@ -63,7 +63,8 @@ pub(super) fn settings(config: &Config) -> Result<Vec<Setting>> {
 /// What a run is called that has no other name: its data, and what differs from the default in few words.
 pub(super) fn title(config: &Config, settings: &[Setting]) -> String {
     let dataset = match &config.provenance {
-        Some(provenance) => &provenance.dataset,
+        // What else it says of them is for those who ask.
+        Some(provenance) => provenance.dataset.split(", ").next().unwrap_or_default(),
         None => "unknown data",
     };
     let differ = settings.iter().filter(|setting| setting.default.is_some());
