@@ -12,12 +12,13 @@ use vae::data::{ImageShape, idx};
 use vae::model::Vae;
 use vae::model::architecture::Architecture;
 
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "docs/experiments.md",
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "docs/promises.md",
+    "docs/many-runs.md",
     "docs/run-directory.md",
 ];
 

@@ -198,10 +198,10 @@ impl<'a> Recorder<'a> {
         let message = format!("step {step}: test {losses}");
         self.console.say_above(&self.bar, message);
         // The last one comes when nothing follows it.
-        let rests = self.reporting > self.begun.elapsed() / REPORT_PARTS;
-        match rests || step == self.config.steps {
-            true => Ok(()),
-            false => self.report(true),
+        let is_last = step == self.config.steps;
+        match !is_last && is_in_time(self.reporting, self.begun.elapsed()) {
+            true => self.report(true),
+            false => Ok(()),
         }
     }
 
@@ -214,6 +214,11 @@ impl<'a> Recorder<'a> {
         self.reporting += begun.elapsed();
         Ok(())
     }
+}
+
+/// Whether a report comes in time: those before it took no more than their share of the training so far.
+fn is_in_time(reporting: Duration, training: Duration) -> bool {
+    reporting <= training / REPORT_PARTS
 }
 
 /// Measures the speed of steps alone: not of pictures, evaluations and checkpoints.
@@ -250,5 +255,24 @@ impl Clock {
         *self = Self::start();
         // Whole hundredths: what is beyond them is noise.
         (speed * 100.0).round() / 100.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_take_a_hundredth_of_the_time() {
+        let [mut reporting, mut reports] = [Duration::ZERO, Duration::ZERO];
+        // Evaluated each millisecond, for ten seconds, with reports of twenty.
+        for elapsed in (1..10_000).map(Duration::from_millis) {
+            if is_in_time(reporting, elapsed) {
+                reporting += Duration::from_millis(20);
+                reports = elapsed;
+            }
+        }
+        assert_eq!(reporting, Duration::from_millis(100));
+        assert_eq!(reports, Duration::from_secs(8));
     }
 }

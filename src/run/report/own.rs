@@ -11,7 +11,7 @@ use crate::{Error, Result};
 use serde::Serialize;
 use std::path::Path;
 
-/// Writes the report of a training, which goes on or ends. It says nothing of an evaluation: the weights are about
+/// Writes the report of a training, which goes on or ends, if there is anything to show. It says nothing of an evaluation: the weights are about
 /// to be others.
 ///
 /// # Errors
@@ -23,6 +23,10 @@ pub fn write_during(
     metrics: &[Metric],
     goes_on: bool,
 ) -> Result<()> {
+    // A report without a line in the log would look like a log that was lost.
+    if metrics.is_empty() {
+        return Ok(());
+    }
     let none = Evaluated::default();
     let page = page(run.path(), None, (config, metrics), &none, goes_on)?;
     write_durably_by(&run.report(), |out| page.write(out))

@@ -40,7 +40,7 @@ function swatch(colour) {
 const list = (value) => (Array.isArray(value) ? value : []);
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 const number = (value, digits = 2) => (isNumber(value) ? value.toFixed(digits) : "–");
-const percent = (value) => (isNumber(value) ? `${(100 * value).toFixed(1)} %` : "–");
+const percent = (value) => (isNumber(value) ? `${(100 * value).toFixed(1)}\u00a0%` : "–");
 const whole = (value) => (isNumber(value) ? value.toLocaleString("en") : "–");
 const facts = (pairs) => el("dl", { class: "facts" }, pairs.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 const stepOf = (run) => `step ${whole(run.step)} of ${whole(run.steps)}`;
