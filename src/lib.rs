@@ -6,7 +6,7 @@
 //! | floor | holds | knows |
 //! | --- | --- | --- |
 //! | [`cli`] | one file a subcommand; console | everything; the only floor that prints |
-//! | [`run`] | directory and lock, checkpoint, metrics, weights file | training, models, files |
+//! | [`run`] | directory and lock, checkpoint, metrics, weights file, report | training, models, files |
 //! | [`picture`] | anyone's pictures, grids, plots | shapes, no model |
 //! | [`evaluate`] | likelihoods, the latent space, how real samples are | models, data, files of its own |
 //! | [`train`] | the loop, the schedule, what a step reports | models, data |
@@ -28,7 +28,8 @@
 //! 5. candle's `backward` walks back through the same operations, which leave [`nn::gradient::Gradients`].
 //! 6. [`nn::adam::Adam`] moves the weights.
 //! 7. The trainer tells of it as [`train::Event`]s, and knows nothing of who listens:
-//! 8. `cli`'s recorder, which has [`run`] write metrics and checkpoints, and [`picture`] make PNGs of what the model draws.
+//! 8. `cli`'s recorder, which has [`run`] write metrics, checkpoints and the report, and [`picture`] make PNGs of what the
+//!    model draws.
 //!
 //! A latent vector's way is shorter: standard normal numbers, a [`model::FittedPrior`] that makes a latent vector of them,
 //! the decoder ([`model::sampling::sample`]), [`picture::grid::png`], a file.

@@ -23,7 +23,15 @@ const PAGES: [&str; 7] = [
 ];
 
 /// Flags on the pages that are those of other programs.
-const OF_OTHERS: [&str; 3] = ["--bench", "--features", "--no-default-features"];
+const OF_OTHERS: [&str; 7] = [
+    "--array",
+    "--bench",
+    "--features",
+    "--jobs",
+    "--no-default-features",
+    "--signal",
+    "--termseq",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

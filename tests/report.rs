@@ -13,6 +13,9 @@ fn acted_on(place: &Place, page: &str, script: &str) -> Value {
     // Before all others, so that it hears them.
     let listen = "<script>
         const errors = [];
+        // The page's own is called by the test: in a browser without a screen time flies.
+        const intervals = [];
+        window.setInterval = (...interval) => intervals.push(interval);
         addEventListener('error', (event) => errors.push(event.message));
         addEventListener('securitypolicyviolation', (event) => errors.push(event.blockedURI));
         console.error = (...said) => errors.push(said.join(' '));
@@ -168,7 +171,7 @@ fn a_training_page_follows_until_the_run_ends() {
     if browser().is_none() {
         return;
     }
-    // As the page does it, but at once; and then as who looks at it left it.
+    // It is loaded again, and is as who looks at it left it.
     let found = acted_on(
         &place,
         "cut/report.html",
@@ -181,13 +184,16 @@ fn a_training_page_follows_until_the_run_ends() {
             slider.dispatchEvent(new Event('input'));
             slider.focus();
             scrollTo(0, 300);
-            location.reload();
+            const [[load, milliseconds]] = intervals;
+            sessionStorage.setItem('every', milliseconds);
+            load();
+        } else {
+            result.again = [Number(slider.value), scrollY, document.activeElement.id, sessionStorage.getItem('every')];
         }
-        result.again = [Number(slider.value), scrollY, document.activeElement.id];
         ",
     );
     assert_eq!(found["errors"], json!([]));
-    assert_eq!(found["again"], json!([1, 300, "slider"]));
+    assert_eq!(found["again"], json!([1, 300, "slider", "5000"]));
     let status = found["status"].as_str().unwrap();
     assert!(
         status.ends_with("; in training, this page follows"),
@@ -243,23 +249,10 @@ fn what_evaluate_says_is_on_the_page_as_long_as_it_is_of_these_weights() {
         (&page["evaluation"], &page["outdated"]),
         (&Value::Null, &json!(true))
     );
-    // And the run goes on where it was, evaluated or not.
-    let place = Place::with_model();
-    place.ok("train --resume run --steps 45");
-    let plain = place.read("run/report.html");
-    let place = Place::with_model();
-    place.ok("evaluate --model run --importance-samples 0 --samples 0");
-    place.ok("train --resume run --steps 45");
-    let without = |page: &[u8], place: &Place| {
-        let page = String::from_utf8(page.to_vec()).unwrap();
-        page.replace(
-            place.path("data").canonicalize().unwrap().to_str().unwrap(),
-            "data",
-        )
-    };
-    let evaluated = place.read("run/report.html");
-    let folder = |page: &[u8]| without(page, &place).len();
-    assert_eq!(folder(&evaluated), folder(&plain));
+    // What a training writes does not depend on who evaluated it before.
+    place.ok("train --config tiny.json --out plain --steps 30");
+    place.ok("train --resume plain --steps 45");
+    assert!(place.read("plain/report.html") == place.read("run/report.html"));
 }
 
 #[cfg(unix)]

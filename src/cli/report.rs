@@ -11,9 +11,9 @@ use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
 Examples:
-  vae report                          all runs below runs/, the best first
-  vae report runs/a                   one run: the page that is in its directory, as report.html
-  vae report runs/a runs/b best.html  two of them, to best.html";
+  vae report                           all runs below runs/, the best first
+  vae report runs/a                    one run: the page that is in its directory
+  vae report runs/a runs/b best.html   two of them, into best.html";
 
 /// Put runs side by side on one page, with their curves, settings and newest drawings.
 #[derive(Debug, Args)]
@@ -21,7 +21,7 @@ Examples:
 pub struct Report {
     /// Run directories, and folders with some in them; and where to: the last one that ends in .html, or - for stdout
     /// [default: runs/ and report.html]
-    #[arg(value_name = "DIR... [OUT.html]")]
+    #[arg(value_name = "DIR|OUT.html")]
     paths: Vec<PathBuf>,
 }
 

@@ -53,8 +53,8 @@ struct Row {
     recognised: Option<f64>,
 }
 
-/// The page of runs side by side: those with the lowest test loss first; apart from each other, those whose losses do not
-/// compare.
+/// The page of runs side by side: those with the lowest test loss first; apart from each other, those whose losses do
+/// not compare.
 ///
 /// # Errors
 ///

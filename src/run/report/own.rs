@@ -11,8 +11,8 @@ use crate::{Error, Result};
 use serde::Serialize;
 use std::path::Path;
 
-/// Writes the report of a training, which goes on or ends, if there is anything to show. It says nothing of an evaluation: the weights are about
-/// to be others.
+/// Writes the report of a training, which goes on or ends, if there is anything to show. It says nothing of an
+/// evaluation: the weights are about to be others.
 ///
 /// # Errors
 ///
@@ -32,8 +32,8 @@ pub fn write_during(
     write_durably_by(&run.report(), |out| page.write(out))
 }
 
-/// Keeps in its run directory what was said of a model whose weights file had this digest before it was read, and writes
-/// the report anew; tells whether it did: not of a weights file that is in no run directory.
+/// Keeps in its run directory what was said of a model whose weights file had this digest before it was read, and
+/// writes the report anew; tells whether it did: not of a weights file that is in no run directory.
 ///
 /// # Errors
 ///

@@ -7,8 +7,15 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use std::io::{self, Write};
 
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+const STYLE: &str = include_str!("page/page.css");
+/// In the order in which they need each other.
+const SCRIPTS: [&str; 5] = [
+    include_str!("page/elements.js"),
+    include_str!("page/chart.js"),
+    include_str!("page/run.js"),
+    include_str!("page/runs.js"),
+    include_str!("page/follow.js"),
+];
 
 /// Nothing is loaded from anywhere.
 const HEAD: &str = r#"<!DOCTYPE html>
@@ -23,7 +30,9 @@ const HEAD: &str = r#"<!DOCTYPE html>
 
 const BODY: &str = r#"</head>
 <body>
-<main id="page"><noscript>This page needs JavaScript, which it brings itself, to show its curves and pictures.</noscript></main>
+<main id="page">
+<noscript>This page needs JavaScript, which it brings itself, to show its curves and pictures.</noscript>
+</main>
 "#;
 
 /// A report that can be written.
@@ -70,7 +79,11 @@ impl Page {
             out,
             "<script type=\"application/json\" id=\"data\">{said}</script>"
         )?;
-        write!(out, "<script>\n{SCRIPT}</script>\n</body>\n</html>\n")
+        writeln!(out, "<script>")?;
+        for script in SCRIPTS {
+            out.write_all(script.as_bytes())?;
+        }
+        writeln!(out, "</script>\n</body>\n</html>")
     }
 
     /// The whole page.
