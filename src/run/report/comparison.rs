@@ -4,7 +4,7 @@ use super::curves::Curves;
 use super::page::Page;
 use super::pictures::newest;
 use super::recorded::{RecordedRun, last_step, term};
-use super::settings::{Setting, settings};
+use super::settings::{Setting, dataset, settings};
 use crate::Result;
 use crate::config::Config;
 use crate::data::Binarize;
@@ -141,8 +141,6 @@ fn group(runs: &[(usize, &RecordedRun)], points: usize) -> Result<Group> {
         }
     });
     let first = &runs[0].1.config;
-    let dataset = first.provenance.as_ref();
-    let dataset = dataset.map_or("unknown data", |provenance| &provenance.dataset);
     let mut notes = Vec::new();
     if keys.iter().any(|key| key == "beta") {
         let note = "Their beta differs, and so does what the KL counts in their losses: a lower loss may only be a \
@@ -150,7 +148,7 @@ fn group(runs: &[(usize, &RecordedRun)], points: usize) -> Result<Group> {
         notes.push(note.into());
     }
     Ok(Group {
-        title: format!("{}, {dataset}", likelihood(first)),
+        title: format!("{}, {}", likelihood(first), dataset(first)),
         notes,
         term: term(first),
         runs: rows.collect(),

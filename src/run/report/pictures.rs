@@ -58,16 +58,12 @@ pub(super) fn over_the_steps(run: &Path, step: u64) -> Vec<Picture> {
     let of = |most: usize| evenly(steps.len(), most);
     // Of large pictures there is room for fewer.
     let fits = |most: &usize| of(*most).map(|place| size(&steps[place])).sum::<u64>() <= MOST_BYTES;
-    let most = (2..=MOST_STEPS).rev().find(fits).unwrap_or(1);
-    let mut chosen: Vec<usize> = of(most).collect();
-    if most == 1 {
-        chosen = vec![steps.len().saturating_sub(1)];
-    }
-    let chosen = chosen.into_iter().filter_map(|place| {
-        let pictures = steps.get_mut(place)?;
-        Some(std::mem::take(pictures))
-    });
-    chosen.flatten().collect()
+    let most = (1..=MOST_STEPS).rev().find(fits).unwrap_or(1);
+    let chosen: Vec<usize> = of(most).collect();
+    let chosen = chosen.into_iter();
+    chosen
+        .flat_map(|place| std::mem::take(&mut steps[place]))
+        .collect()
 }
 
 /// The newest samples of several runs, of the first of them on as long as there is room.

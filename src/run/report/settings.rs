@@ -62,17 +62,19 @@ pub(super) fn settings(config: &Config) -> Result<Vec<Setting>> {
 
 /// What a run is called that has no other name: its data, and what differs from the default in few words.
 pub(super) fn title(config: &Config, settings: &[Setting]) -> String {
-    let dataset = match &config.provenance {
-        // What else it says of them is for those who ask.
-        Some(provenance) => provenance.dataset.split(", ").next().unwrap_or_default(),
-        None => "unknown data",
-    };
     let differ = settings.iter().filter(|setting| setting.default.is_some());
     let shown = differ.filter(|Setting { key, value, .. }| {
         !key.ends_with("_every") && key != "data" && value.len() < 24
     });
     let shown = shown.map(|Setting { key, value, .. }| format!(", {key} {value}"));
-    format!("{dataset}{}", shown.collect::<String>())
+    format!("{}{}", dataset(config), shown.collect::<String>())
+}
+
+/// What the data of a run are called, in few words.
+pub(super) fn dataset(config: &Config) -> &str {
+    let provenance = config.provenance.as_ref();
+    let name = provenance.and_then(|provenance| provenance.dataset.split(", ").next());
+    name.unwrap_or("unknown data")
 }
 
 /// The command that makes a run again, to be pasted into a shell.

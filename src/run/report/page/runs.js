@@ -67,7 +67,7 @@ function groupOfRuns(group) {
       el(
         "p",
         { class: "soft" },
-        `An image's average ${atStep(step)}, of test images; soft until then, and pale in the curves: training.`,
+        `An image's average ${atStep(step)}. Pale: training; strong: test images.`,
       ),
     );
   }
