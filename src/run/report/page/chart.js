@@ -30,8 +30,7 @@ function range(series, last) {
 // Lines over the steps. `moved` is told the step that is pointed at, or null; `say` puts its values into words.
 function chart(label, height, series, moved, say) {
   const steps = [...new Set(series.flatMap(({ points }) => points.map(([step]) => step)))].sort((a, b) => a - b);
-  if (steps.length === 0)
-    return { node: el("p", { class: "soft" }, "Nothing was measured yet."), show() {} };
+  if (steps.length === 0) return { node: el("p", { class: "soft" }, "Nothing was measured yet."), show() {} };
   const last = steps.at(-1);
   const [low, high] = range(series, last);
   const node = svg("svg", {

@@ -64,11 +64,7 @@ function groupOfRuns(group) {
         ),
         `Values ${atStep(step)}`,
       ),
-      el(
-        "p",
-        { class: "soft" },
-        `An image's average ${atStep(step)}. Pale: training; strong: test images.`,
-      ),
+      el("p", { class: "soft" }, `An image's average ${atStep(step)}. Pale: training; strong: test images.`),
     );
   }
   const drawn = TERMS.map((term) =>
