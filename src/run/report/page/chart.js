@@ -17,10 +17,12 @@ function ticks(low, high, count) {
   return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, n) => (first + n) * step);
 }
 
-// The values of what is shown: without the first twentieth of the steps, which would flatten the rest.
+// The values of what is shown: without the first twentieth of the steps, which would flatten the rest, but for the last
+// of each line.
 function range(series, last) {
   const all = series.flatMap(({ points }) => points);
-  const late = all.filter(([step]) => step >= last / 20);
+  const ends = series.flatMap(({ points }) => points.slice(-1));
+  const late = [...all.filter(([step]) => step >= last / 20), ...ends];
   const values = (late.length < 4 ? all : late).map(([, value]) => value);
   const low = values.reduce((a, b) => Math.min(a, b), 0);
   const high = values.reduce((a, b) => Math.max(a, b), low + 1e-3);

@@ -23,6 +23,14 @@ function groupOfRuns(group) {
     ["nll", "−log p(x)", number],
     ["recognised", "recognised", percent],
   ].filter(([key]) => some(key));
+  // How far each is; not beside its steps, where all are done.
+  const progress = !group.settings.includes("steps") || group.runs.some((run) => run.step < run.steps);
+  const head = (n) => {
+    const node = rowHead(looks[n].colour, group.runs[n].name);
+    // Names break where they are long, not where they could.
+    node.style.minWidth = `${Math.min(group.runs[n].name.length + 4, 36)}ch`;
+    return node;
+  };
   const ranking = table(
     { class: "ranking" },
     [
@@ -33,15 +41,15 @@ function groupOfRuns(group) {
       "KL",
       ...extra.map(([, name]) => name),
       ...group.settings,
-      "step",
+      ...(progress ? ["step"] : []),
     ],
     group.runs.map((run, n) => [
       `${run.ranked ? n + 1 : "–"}`,
-      rowHead(looks[n].colour, run.name),
+      head(n),
       ...TERMS.map((term) => number(lines[n][term].test.at(-1)?.[1])),
       ...extra.map(([key, , say]) => say(run[key])),
       ...run.settings,
-      run.step < run.steps ? `${whole(run.step)} of ${whole(run.steps)}` : whole(run.step),
+      ...(progress ? [run.step < run.steps ? `${whole(run.step)} of ${whole(run.steps)}` : whole(run.step)] : []),
     ]),
   );
   const readings = el("div", { class: "readings" });
@@ -55,8 +63,8 @@ function groupOfRuns(group) {
         table(
           {},
           [leftHead("run"), ...TERMS.map((term) => names[term])],
-          group.runs.map((run, n) => [
-            rowHead(looks[n].colour, run.name),
+          group.runs.map((_, n) => [
+            head(n),
             ...TERMS.map((term) =>
               el("td", isTested(n, step) ? {} : { class: "soft" }, reading(counts(n, term, step), step)),
             ),
