@@ -377,7 +377,7 @@ fn train(
         false => format!(" --model {}", files::quoted(run.path())),
     };
     console.say(format_args!(
-        "done in {time}; look at its pictures, and let it draw: vae sample out.png{model}"
+        "done in {time}; open its report.html, and let it draw: vae sample out.png{model}"
     ));
     Ok(ExitCode::SUCCESS)
 }
