@@ -83,10 +83,9 @@ struct Evaluation {
 
 impl Evaluate {
     pub fn run(self, console: &Console, device: &Device) -> Result<ExitCode> {
-        let (model, config, vae) = self.model.load(console, device)?;
-        let model = model_path(self.model.as_deref())?;
+        let model = self.model.name(console);
         // Of what is read next; where there is nothing, that says so.
-        let digest = run::digest(&model).unwrap_or_default();
+        let digest = model.sha256().unwrap_or_default();
         let (config, vae) = run::load_model(&model, device)?;
         let dataset = data_set(self.data.as_ref(), &model, (&config, &vae), console)?;
         let split = match self.split {
@@ -194,7 +193,7 @@ impl Evaluate {
 }
 
 /// Keeps the evaluation of a run's own test images for the run's report, if that can be: it was said anyway.
-fn keep(model: &Path, digest: &str, evaluation: &Evaluation, console: &Console) {
+fn keep(model: &ModelName, digest: &str, evaluation: &Evaluation, console: &Console) {
     match run::report::keep_evaluation(model, digest, evaluation) {
         Ok(true) => console.say("its figures are in the run's report.html now"),
         Ok(false) => {}

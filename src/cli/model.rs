@@ -19,13 +19,18 @@ pub(super) struct ModelFlag {
 }
 
 impl ModelFlag {
-    /// The model that is asked for; else the newest below `runs/`; else, which is then said, the built-in one.
-    pub fn load(&self, console: &Console, device: &Device) -> Result<(ModelName, Config, Vae)> {
+    /// What is asked for; else the newest run below `runs/`; else, which is then said, the built-in model.
+    pub fn name(&self, console: &Console) -> ModelName {
         let newest = || run::newest(Path::new(run::RUNS)).map(ModelName::Path);
-        let name = self.model.clone().or_else(newest).unwrap_or_else(|| {
+        self.model.clone().or_else(newest).unwrap_or_else(|| {
             console.say("nothing has been trained below runs/ yet: this is the built-in model");
             ModelName::Builtin
-        });
+        })
+    }
+
+    /// The model of that name.
+    pub fn load(&self, console: &Console, device: &Device) -> Result<(ModelName, Config, Vae)> {
+        let name = self.name(console);
         let (config, vae) = run::load_model(&name, device)?;
         Ok((name, config, vae))
     }

@@ -2,10 +2,8 @@
 
 use super::lock::{lock_there, new_lock};
 use super::names::{
-    CHECKPOINT, CONFIG, LOSS_PLOT, METRICS, MODEL, OCCUPIED, RECONSTRUCTIONS, RUNS, SAMPLES,
-    TENSORBOARD, run_of_file,
     CHECKPOINT, CONFIG, EVALUATION, LOSS_PLOT, METRICS, MODEL, OCCUPIED, RECONSTRUCTIONS, REPORT,
-    RUNS, SAMPLES, run_of_file,
+    RUNS, SAMPLES, TENSORBOARD, run_of_file,
 };
 use crate::config::Config;
 use crate::files::{self, write_durably};

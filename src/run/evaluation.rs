@@ -1,9 +1,7 @@
 //! `evaluation.json`: what `vae evaluate` said of a run, and of which weights.
 
-use super::model::file_of;
+use super::model::ModelName;
 use super::names::{CONFIG, EVALUATION, MODEL};
-use super::weights::LARGEST_FILE;
-use crate::checksum::sha256;
 use crate::{Error, Result, files};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -40,7 +38,7 @@ impl Evaluated {
         let Some(kept) = kept else {
             return Self::default();
         };
-        match digest(run) {
+        match ModelName::Path(run.into()).sha256() {
             Ok(digest) if digest == kept.model_sha256 => Self {
                 evaluation: Some(kept.evaluation),
                 outdated: false,
@@ -51,15 +49,6 @@ impl Evaluated {
             },
         }
     }
-}
-
-/// The SHA-256 sum of a model's weights file.
-///
-/// # Errors
-///
-/// If it cannot be read.
-pub fn digest(model: &Path) -> Result<String> {
-    Ok(sha256(&[&files::read(&file_of(model), LARGEST_FILE)?]))
 }
 
 /// Writes down what was said of the weights with this digest, in their run directory.
@@ -79,7 +68,10 @@ pub(super) fn write(run: &Path, model_sha256: &str, evaluation: &impl Serialize)
 }
 
 /// The run directory that a model is in.
-pub(super) fn run_of(model: &Path) -> Option<PathBuf> {
+pub(super) fn run_of(name: &ModelName) -> Option<PathBuf> {
+    let ModelName::Path(model) = name else {
+        return None;
+    };
     let run = match model.is_dir() {
         true => model,
         false if model.file_name() == Some(MODEL.as_ref()) => model.parent()?,

@@ -184,9 +184,6 @@ impl MetricsLog {
     /// What the plot shows: the loss, what is in it for the reconstruction, and the KL.
     pub fn curves(&self) -> [Curve; 3] {
         curves(&self.metrics)
-    /// All lines, in their order.
-    pub fn metrics(&self) -> &[Metric] {
-        &self.metrics
     }
 
     /// Makes all lines survive a power cut.

@@ -3,7 +3,6 @@
 use super::cache::Cached;
 use super::model::ModelName;
 use crate::Result;
-use crate::checksum::sha256;
 use crate::config::Config;
 use crate::data::{Dataset, Notice};
 use crate::model::{FittedPrior, Vae, prior};
@@ -33,7 +32,7 @@ pub fn posterior_mixtures(
     notify: &mut dyn FnMut(Notice),
     on_step: impl FnMut(u64, u64),
 ) -> Result<Vec<Option<FittedPrior>>> {
-    let model_sha256 = sha256(&[&name.content()?]);
+    let model_sha256 = name.sha256()?;
     let dataset_sha256 = dataset.digest();
     let cached = Cached {
         what: "mixture",

@@ -21,7 +21,6 @@ pub mod weights;
 pub use checkpoint::{Checkpoint, save, save_model_of};
 pub use classifier::classifier;
 pub use dir::RunDir;
-pub use evaluation::digest;
 pub use metrics::{Metric, MetricsLog, Recorded, SplitName, parse_metrics};
 pub use mixture::posterior_mixtures;
 pub use model::{ModelName, load_model, newest, trained_on};

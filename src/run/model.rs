@@ -4,6 +4,7 @@ use super::checkpoint::Checkpoint;
 use super::dir::read_config;
 use super::names::{CHECKPOINT, CONFIG, MODEL, run_of_file};
 use super::weights::{self, LARGEST_FILE};
+use crate::checksum::sha256;
 use crate::config::Config;
 use crate::data::Source;
 use crate::model::Vae;
@@ -53,11 +54,20 @@ impl ModelName {
     /// # Errors
     ///
     /// If it cannot be read.
-    pub(super) fn content(&self) -> Result<Vec<u8>> {
+    fn content(&self) -> Result<Vec<u8>> {
         match self {
             Self::Builtin => Ok(BUILTIN.to_vec()),
             Self::Path(path) => files::read(&file_of(path), LARGEST_FILE),
         }
+    }
+
+    /// The SHA-256 sum of its weights file, in hexadecimal digits.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn sha256(&self) -> Result<String> {
+        Ok(sha256(&[&self.content()?]))
     }
 }
 

@@ -20,8 +20,7 @@ pub(super) const TENSORBOARD: &str = "tensorboard";
 pub(super) const LOCK: &str = ".lock";
 
 /// What a new run would write over, or mix its own with.
-pub(super) const OCCUPIED: [&str; 8] = [
-pub(super) const OCCUPIED: [&str; 9] = [
+pub(super) const OCCUPIED: [&str; 10] = [
     CONFIG,
     CHECKPOINT,
     MODEL,

@@ -2,8 +2,8 @@
 
 #![allow(dead_code)] // Each file of tests uses its part of this.
 
-pub mod wire;
 pub mod browser;
+pub mod wire;
 
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -6,10 +6,9 @@ use crate::files::write_durably_by;
 use crate::run::evaluation::{self, Evaluated};
 use crate::run::lock::lock_there;
 use crate::run::names::REPORT;
-use crate::run::{Metric, RunDir};
+use crate::run::{Metric, ModelName, RunDir};
 use crate::{Error, Result};
 use serde::Serialize;
-use std::path::Path;
 
 /// Writes the report of a training, which goes on or ends, if there is anything to show. It says nothing of an
 /// evaluation: the weights are about to be others.
@@ -39,7 +38,7 @@ pub fn write_during(
 ///
 /// If the weights are others now, a training is writing there, or a file cannot be written.
 pub fn keep_evaluation(
-    model: &Path,
+    model: &ModelName,
     digest_then: &str,
     evaluation: &impl Serialize,
 ) -> Result<bool> {
@@ -48,7 +47,7 @@ pub fn keep_evaluation(
     };
     // Until the report is written: a training would write one, too.
     let _lock = lock_there(&path)?;
-    if evaluation::digest(model)? != digest_then {
+    if model.sha256()? != digest_then {
         let why = "has other weights now than those that were evaluated";
         return Err(Error::failed(path.display(), why));
     }
