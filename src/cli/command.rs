@@ -7,6 +7,7 @@ use super::device::DeviceName;
 use super::encode::Encode;
 use super::evaluate::Evaluate;
 use super::export::Export;
+use super::explore::Explore;
 use super::latent::Latent;
 use super::reconstruct::Reconstruct;
 use super::report::Report;
@@ -52,6 +53,7 @@ enum Command {
     Decode(Decode),
     Export(Export),
     Report(Report),
+    Explore(Explore),
     Completions(Completions),
 }
 
@@ -132,6 +134,7 @@ impl Cli {
             Command::Decode(command) => command.run(&console, &device()?),
             Command::Export(command) => command.run(&console, &device()?),
             Command::Report(command) => command.run(&console),
+            Command::Explore(command) => command.run(&console, &device()?),
             Command::Completions(command) => command.run(self::command()),
         }
     }

@@ -8,6 +8,7 @@ mod device;
 mod encode;
 mod evaluate;
 mod export;
+mod explore;
 mod images;
 mod interpolate;
 mod interrupts;

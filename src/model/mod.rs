@@ -8,6 +8,7 @@ pub mod likeliest;
 pub mod onnx;
 pub mod paths;
 pub mod prior;
+pub mod rounding;
 pub mod sampling;
 pub mod vae;
 mod weights;

@@ -1,6 +1,7 @@
 //! Pictures in and out: anyone's photographs, grids, plots. It knows shapes, and no model.
 
 pub mod animation;
+pub mod explore;
 pub mod grid;
 pub mod labelled;
 pub mod mask;

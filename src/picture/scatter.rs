@@ -7,7 +7,7 @@ use plotters::prelude::*;
 
 const SIZE: (u32, u32) = (900, 760);
 /// Colours that are told apart, also by most who see fewer: of ten labels; others take them again.
-const COLOURS: [(u8, u8, u8); 10] = [
+pub(super) const COLOURS: [(u8, u8, u8); 10] = [
     (0x1f, 0x77, 0xb4),
     (0xff, 0x7f, 0x0e),
     (0x2c, 0xa0, 0x2c),

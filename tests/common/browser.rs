@@ -1,4 +1,5 @@
 //! A real browser that opens pages from disk, where there is one.
+//! A browser without a window, to open pages in.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,5 +32,45 @@ pub fn dump_dom(page: &Path) -> String {
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{page:?}: {said}");
+/// What Chromium is called, where it is.
+const NAMES: [&str; 4] = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+];
+
+/// The browser on this machine, if there is one.
+pub fn browser() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let mut found = NAMES
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    found.find(|file| file.is_file())
+}
+
+/// What a page is after ten seconds, which pass as soon as nothing is left to be done in them: opened from disk, without
+/// a network.
+pub fn dump_dom(page: &Path) -> String {
+    dump_dom_with(page, &["--virtual-time-budget=10000"])
+}
+
+/// The same with other flags; without any, as it is when it has loaded.
+#[track_caller]
+pub fn dump_dom_with(page: &Path, flags: &[&str]) -> String {
+    let browser = browser().expect("a browser");
+    // One of its own: browsers that share a profile wait for each other.
+    let profile = tempfile::TempDir::new().unwrap();
+    let output = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+        .args(["--no-first-run", "--window-size=1280,1000"])
+        .arg("--host-resolver-rules=MAP * ~NOTFOUND")
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .args(flags)
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
