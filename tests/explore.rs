@@ -2,14 +2,17 @@
 
 mod common;
 
-use common::browser::{browser, dump_dom, dump_dom_with};
+use common::browser::{FAST_CLOCK, browser, dump_dom_with};
 use common::{Place, skip};
 use image::{DynamicImage, GrayImage, Rgb, RgbImage};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// What a page says before its own scripts run: whatever goes wrong is kept.
+/// What a page says before its own scripts run: whatever goes wrong is kept. Its frames come with the browser's clock,
+/// which goes as fast as it can, and not with that of a screen.
 const WATCH: &str = "
+requestAnimationFrame = then => setTimeout(() => then(performance.now()), 16);
+cancelAnimationFrame = clearTimeout;
 const errors = [];
 addEventListener('error', event => errors.push(event.message));
 addEventListener('unhandledrejection', event => errors.push(String(event.reason)));
@@ -46,11 +49,8 @@ fn play(page: &Path, script: &str, flags: &[&str]) -> Value {
     );
     let played = page.with_extension("played.html");
     std::fs::write(&played, watched.replace("</body>", &script)).unwrap();
-    let dom = match flags {
-        [] => dump_dom(&played),
-        flags => dump_dom_with(&played, flags),
-    };
-    let said = dom.split_once("<pre id=\"said\">").expect(&dom).1;
+    let dom = dump_dom_with(&played, flags);
+    let (_, said) = dom.split_once("<pre id=\"said\">").expect("the page");
     let said = said.split_once("</pre>").unwrap().0;
     let said = said
         .replace("&lt;", "<")
@@ -191,7 +191,7 @@ fn compare(model: &Model) {
         stroke('drawing', [0.3, 0.55], [0.6, 0.55]);
         say({{ looks, drawn: await look(), seen: pixels('seen') }});"
     );
-    let found = play(&place.path("explore.html"), &script(&acts), &[]);
+    let found = play(&place.path("explore.html"), &script(&acts), &[FAST_CLOCK]);
     let looks = found["looks"].as_array().unwrap();
     assert_eq!(looks.len(), 4);
     for look in looks {
@@ -225,9 +225,6 @@ fn compare(model: &Model) {
         .label
         .map_or(String::new(), |label| format!("--label {label}"));
     place.ok(&format!("reconstruct drawn.png {label} --model run"));
-    let kept = image::open(place.path("reconstructions.png"))
-        .unwrap()
-        .to_rgb8();
     // Below the original, each pixel two by two.
     let top = 2 + 2 * height + 2;
     let kept = (0..height).flat_map(|y| (0..width).map(move |x| [2 + 2 * x, top + 2 * y]));
@@ -335,7 +332,7 @@ fn a_walk_goes_on_until_it_is_stopped() {
         await later(2500);
         say({ before, first, second, stopped: stopped[1], after, pressed, released: stopped[0],
               status: at('status').textContent, dots: JSON.parse(at('model').textContent).test_labels.length });";
-    let found = play(&place.path("explore.html"), &script(acts), &[]);
+    let found = play(&place.path("explore.html"), &script(acts), &[FAST_CLOCK]);
     assert_eq!(
         (&found["pressed"], &found["released"]),
         (&json!("true"), &json!("false"))
@@ -389,7 +386,7 @@ fn a_latent_vector_is_copied_and_shown_again() {
         at('copy').click();
         await later(100);
         say({ first, second, again, refused, kept: await look(), copied: at('latent').value });";
-    let found = play(&place.path("explore.html"), &script(acts), &[]);
+    let found = play(&place.path("explore.html"), &script(acts), &[FAST_CLOCK]);
     assert!(found["first"] != found["second"]);
     assert_eq!(found["first"], found["again"]);
     assert_eq!(found["refused"], "That is no latent vector of 3 numbers.");
@@ -418,7 +415,7 @@ fn the_keys_reach_everything() {
         const reached = [...document.querySelectorAll('canvas[role=application]')].every(canvas => canvas.tabIndex === 0);
         say({ first, moved, drawn, lifted, reached, unnamed: unnamed.map(element => element.outerHTML),
               live: at('status').ariaLive });";
-    let found = play(&place.path("explore.html"), &script(acts), &[]);
+    let found = play(&place.path("explore.html"), &script(acts), &[FAST_CLOCK]);
     let latent = |look: &str| -> Vec<f64> {
         let text: Value = serde_json::from_str(found[look]["text"].as_str().unwrap()).unwrap();
         serde_json::from_value(text["latent"].clone()).unwrap()
@@ -500,7 +497,7 @@ fn names_are_shown_as_text() {
         await later(500);
         say({ title: document.title, heading: document.querySelector('h1').textContent, labels,
               status: at('status').textContent, pressed: at('labels').children[1].ariaPressed });";
-    let found = play(&place.path("explore.html"), &script(acts), &[]);
+    let found = play(&place.path("explore.html"), &script(acts), &[FAST_CLOCK]);
     assert_eq!(
         (&found["title"], &found["heading"]),
         (&json!(run), &json!(run))
@@ -535,7 +532,7 @@ fn without_test_images_there_are_no_dots() {
         await later(1000);
         stroke('drawing', [0.5, 0.2], [0.5, 0.8]);
         say({ first, drawn: await look(), pad: pixels('pad').some(value => value > 0) });";
-    let found = play(&place.path("explore.html"), &script(acts), &[]);
+    let found = play(&place.path("explore.html"), &script(acts), &[FAST_CLOCK]);
     assert!(found["first"] != found["drawn"]);
     assert_eq!(found["pad"], true, "the ring is there");
 }

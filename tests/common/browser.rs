@@ -40,6 +40,9 @@ const NAMES: [&str; 4] = [
     "google-chrome-stable",
 ];
 
+/// Twenty seconds of a page's own time, which pass as soon as nothing is left to be done in them.
+pub const FAST_CLOCK: &str = "--virtual-time-budget=20000";
+
 /// The browser on this machine, if there is one.
 pub fn browser() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
@@ -50,13 +53,12 @@ pub fn browser() -> Option<PathBuf> {
     found.find(|file| file.is_file())
 }
 
-/// What a page is after ten seconds, which pass as soon as nothing is left to be done in them: opened from disk, without
-/// a network.
+/// What a page is after twenty seconds of its own time: opened from disk, without a network.
 pub fn dump_dom(page: &Path) -> String {
-    dump_dom_with(page, &["--virtual-time-budget=10000"])
+    dump_dom_with(page, &[FAST_CLOCK])
 }
 
-/// The same with other flags; without any, as it is when it has loaded.
+/// The same with other flags; without any, what it is as soon as it has loaded.
 #[track_caller]
 pub fn dump_dom_with(page: &Path, flags: &[&str]) -> String {
     let browser = browser().expect("a browser");

@@ -21,7 +21,6 @@ function show(id, image) {
 
 // A change is shown in the next frame, and said when no other follows.
 let waiting = 0, settling = 0;
-
 function changed() {
   cancelAnimationFrame(waiting);
   waiting = requestAnimationFrame(frame);
@@ -66,9 +65,8 @@ function load() {
 
 async function copy() {
   by("latent").value = asText();
-  by("latent").select();
-  await navigator.clipboard.writeText(by("latent").value).catch(() => document.execCommand("copy"));
-  by("status").textContent = "Copied.";
+  const isDone = await navigator.clipboard?.writeText(by("latent").value).then(() => true, () => false);
+  by("status").textContent = isDone ? "Copied." : "The browser would not copy it: select it, and do so by hand.";
 }
 
 // Moving: at once, or walking, for so many milliseconds.
@@ -177,7 +175,6 @@ new ResizeObserver(showDots).observe(pad);
 
 // Drawing: with a pointer; or with the keys, which move a pen that the space bar puts down and lifts.
 let pen = [WIDTH / 2, HEIGHT / 2], isDown = false;
-
 function reconstruct() {
   const seen = Float32Array.from(drawnImage(by("ground").value), value => value / 255);
   show("seen", seen);
@@ -191,6 +188,7 @@ function showDrawing() {
   paint(context, by("ground").value, zoom);
   if (document.activeElement !== canvas) return;
   context.fillStyle = by("pen").value;
+  context.beginPath();
   context.arc(pen[0] * zoom, pen[1] * zoom, PEN * zoom / (isDown ? 2 : 4), 0, 7);
   context.fill();
 }
@@ -232,4 +230,5 @@ document.addEventListener("keydown", ({ key, ctrlKey, metaKey, altKey, target })
 });
 
 if (model.conditional) choose(0);
+showDots();
 clear();
