@@ -29,9 +29,9 @@ function fit() {
   const pieces = strokes.flatMap(({ points }) => points.map((b, i) => [b, points[i - 1] ?? b]));
   const lengths = pieces.map(([b, a]) => Math.hypot(b[0] - a[0], b[1] - a[1]) + 1e-3);
   const mass = lengths.reduce((a, b) => a + b);
-  const ends = [0, 1].map(axis => pieces.map(([b]) => b[axis]));
-  const size = Math.max(...ends.map(values => Math.max(...values) - Math.min(...values)));
-  const scale = Math.min(4, (BOX - PEN) / Math.max(size, 1e-3));
+  const along = axis => pieces.map(([b]) => b[axis]);
+  const extent = axis => Math.max(...along(axis)) - Math.min(...along(axis));
+  const scale = Math.min(4, (BOX - PEN) / Math.max(extent(0), extent(1), 1e-3));
   const middle = axis => pieces.reduce((sum, [b, a], i) => sum + lengths[i] * (a[axis] + b[axis]) / 2, 0) / mass;
   return [scale, [WIDTH / 2 - scale * middle(0), HEIGHT / 2 - scale * middle(1)]];
 }

@@ -16,44 +16,55 @@ function tensor(name) {
   return values;
 }
 
-const withWeights = layer =>
-  ({ ...layer, weight: tensor(layer.name + ".weight"), bias: tensor(layer.name + ".bias") });
+/** Values in rows of so many columns, column by column. */
+function transposed(values, columns) {
+  const rows = values.length / columns;
+  return values.map((_, i) => values[i % rows * columns + Math.floor(i / rows)]);
+}
+
+/** The weights of a transposed convolution lie as its products read them: (channels out and kernel, channels in). */
+function withWeights(layer) {
+  const [weight, bias] = ["weight", "bias"].map(part => tensor(`${layer.name}.${part}`));
+  const isTurned = layer.kind === "conv_transpose";
+  return { ...layer, bias, weight: isTurned ? transposed(weight, weight.length / layer.small[2]) : weight };
+}
 const encoder = model.encoder.map(withWeights), decoder = model.decoder.map(withWeights);
 
-/** A dense layer; weights are (outputs, inputs). */
-function dense({ weight, bias }, input) {
-  return new Float32Array(bias.length).map((_, output) => {
-    let sum = 0;
-    for (let i = 0, w = output * input.length; i < input.length; i++, w++) sum += weight[w] * input[i];
-    return sum;
-  });
+/** Each row of `a` times each row of `b`, which have `size` values. Two sums: neither waits for the other. */
+function products(a, b, size) {
+  const output = new Float32Array(a.length * b.length / size / size);
+  for (let i = 0, at = 0; i < a.length; i += size)
+    for (let j = 0; j < b.length; j += size, at++) {
+      let k = 0, s = 0, t = 0;
+      for (; k + 3 < size; k += 4) {
+        s += a[i + k] * b[j + k] + a[i + k + 1] * b[j + k + 1];
+        t += a[i + k + 2] * b[j + k + 2] + a[i + k + 3] * b[j + k + 3];
+      }
+      for (; k < size; k++) s += a[i + k] * b[j + k];
+      output[at] = s + t;
+    }
+  return output;
 }
 
 /**
- * A convolution, from its large grid to its small one, or a transposed one, back. Grids are a plane a channel; weights are
- * (channels of the small grid, of the large one, kernel, kernel). One tap of the kernel at a time: `plane` has what it
- * reads of the large grid, or adds to it, at each of its places; zeros are what is out of the grid.
+ * A convolution, from its large grid to its small one, or a transposed one, back. Grids are a plane a channel. Patches
+ * are what the kernel reads of the large grid, or adds to it, a row for each place: zeros are what is out of the grid.
  */
 function convolve({ kind, large, small, kernel, stride, pad, weight }, input) {
   const [rows, columns, depth] = large, [down, across, features] = small;
   const isTransposed = kind === "conv_transpose", taps = depth * kernel * kernel, area = down * across;
-  const output = new Float32Array(isTransposed ? rows * columns * depth : area * features);
-  const plane = new Float32Array(area);
-  for (let tap = 0; tap < taps; tap++) {
-    plane.fill(0);
-    for (let f = 0; isTransposed && f < features; f++)
-      for (let w = weight[f * taps + tap], p = 0, i = f * area; p < area; p++, i++) plane[p] += w * input[i];
-    const top = Math.floor(tap / kernel) % kernel - pad[0], left = tap % kernel - pad[1];
-    const channel = Math.floor(tap / kernel / kernel) * rows * columns;
-    for (let row = 0, y = top, p = 0; row < down; row++, y += stride)
-      for (let column = 0, x = left; column < across; column++, x += stride, p++)
-        if (y >= 0 && y < rows && x >= 0 && x < columns)
-          if (isTransposed) output[channel + y * columns + x] += plane[p];
-          else plane[p] = input[channel + y * columns + x];
-    for (let f = 0; !isTransposed && f < features; f++)
-      for (let w = weight[f * taps + tap], p = 0, o = f * area; p < area; p++, o++) output[o] += w * plane[p];
-  }
-  return output;
+  const patches = isTransposed ? products(transposed(input, area), weight, features) : new Float32Array(area * taps);
+  const grid = isTransposed ? new Float32Array(depth * rows * columns) : input;
+  for (let place = 0, at = 0; place < area; place++)
+    for (let tap = 0; tap < taps; tap++, at++) {
+      const y = Math.floor(place / across) * stride + Math.floor(tap / kernel) % kernel - pad[0];
+      const x = place % across * stride + tap % kernel - pad[1];
+      if (y < 0 || y >= rows || x < 0 || x >= columns) continue;
+      const pixel = (Math.floor(tap / kernel / kernel) * rows + y) * columns + x;
+      if (isTransposed) grid[pixel] += patches[at];
+      else patches[at] = grid[pixel];
+    }
+  return isTransposed ? grid : products(weight, patches, taps);
 }
 
 const ACTIVATIONS = {
@@ -68,22 +79,13 @@ const ACTIVATIONS = {
 function activate({ activation, bias }, values) {
   const [name, slope] = typeof activation === "string" ? [activation] : Object.entries(activation)[0];
   const each = values.length / bias.length, apply = ACTIVATIONS[name];
-  for (let channel = 0, i = 0; channel < bias.length; channel++)
-    for (const end = i + each; i < end; i++) values[i] = apply(values[i] + bias[channel], slope);
+  return values.map((value, i) => apply(value + bias[Math.floor(i / each)], slope));
 }
 
-function run(layers, values) {
-  for (const layer of layers) {
-    values = layer.kind === "dense" ? dense(layer, values) : convolve(layer, values);
-    activate(layer, values);
-  }
-  return values;
-}
-
-/** Values in rows of so many columns, column by column. */
-function transposed(values, columns) {
-  const rows = values.length / columns;
-  return values.map((_, i) => values[i % rows * columns + Math.floor(i / rows)]);
+/** What layers make of values, one after the other. */
+function run(layers, input) {
+  return layers.reduce((values, layer) => activate(layer,
+    layer.kind === "dense" ? products(layer.weight, values, values.length) : convolve(layer, values)), input);
 }
 
 /** The posterior mean of an image: row by row, channels beside each other, 0 to 1. */
@@ -104,7 +106,7 @@ function decode(latent, label) {
 const [spanned, shares, centres, factors] = ["dimension", "weight", "mean", "cholesky"]
   .map(part => `prior.${part}` in model.tensors ? tensor(`prior.${part}`) : []);
 
-/** A latent vector of the fitted mixture, if there is one; else, and in dimensions that it does not span, standard normal. */
+/** A latent vector of the fitted mixture, if there is one; without, and in other dimensions, standard normal. */
 function drawLatent() {
   const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
   const latent = Float32Array.from({ length: model.latent_dim }, normal);

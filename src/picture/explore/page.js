@@ -69,8 +69,7 @@ async function copy() {
   by("status").textContent = isDone ? "Copied." : "The browser would not copy it: select it, and do so by hand.";
 }
 
-// Moving: at once, or walking, for so many milliseconds.
-const WALK = 1400;
+// Moving: at once, or walking, for 1.4 seconds.
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 let step = 0, isOfDrawing = false;
 
@@ -90,7 +89,7 @@ function walkTo(target, then = stop) {
   const from = latent.slice(), begun = performance.now();
   moveTo(still.matches ? target : from);
   if (!still.matches) step = requestAnimationFrame(function next(now) {
-    const part = Math.max(0, Math.min(1, (now - begun) / WALK)), eased = part * part * (3 - 2 * part);
+    const part = Math.max(0, Math.min(1, (now - begun) / 1400)), eased = part * part * (3 - 2 * part);
     latent.set(from.map((value, d) => value + eased * (target[d] - value)));
     frame();
     if (part === 1) return then();
