@@ -33,7 +33,8 @@ pub(super) fn buttons(labels: &[String], leads: impl Fn(usize) -> bool) -> Strin
         let disabled = if leads(label) { "" } else { " disabled" };
         let (colour, name) = (colour(label), escaped(name));
         format!(
-            "\n      <button type=\"button\"{disabled}><i style=\"background: {colour}\"></i><span>{name}</span></button>"
+            "\n      <button type=\"button\"{disabled}><i style=\"background: {colour}\"></i>\
+             <span>{name}</span></button>"
         )
     };
     labels.iter().enumerate().map(button).collect()
@@ -43,8 +44,8 @@ pub(super) fn buttons(labels: &[String], leads: impl Fn(usize) -> bool) -> Strin
 pub(super) fn sliders(dimensions: &[usize]) -> String {
     let slider = |dimension: &usize| {
         format!(
-            "\n      <label><span>z{dimension}</span><input type=\"range\" step=\"0.01\" data-dimension=\"{dimension}\" \
-             aria-label=\"Latent dimension {dimension}\"><span></span></label>"
+            "\n      <label><span>z{dimension}</span><input type=\"range\" step=\"0.01\" \
+             data-dimension=\"{dimension}\" aria-label=\"Latent dimension {dimension}\"><span></span></label>"
         )
     };
     dimensions.iter().take(SLIDERS).map(slider).collect()

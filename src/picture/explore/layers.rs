@@ -44,7 +44,7 @@ fn is_grid(layer: &LayerPlan) -> bool {
     !matches!(layer.map, LinearMap::Dense { .. })
 }
 
-/// The layers with weights; of heads the first, the posterior's mean. A plane after the other, a grid is a list already.
+/// The layers with weights; of heads the first, the posterior's mean. A grid in planes is a list already.
 fn layers(stages: &[Stage<LayerPlan>]) -> Result<Vec<Value>> {
     let layers = stages.iter().filter_map(|stage| stage.layers().first());
     layers.map(layer).collect()

@@ -8,7 +8,7 @@ const images = [...model.test_labels.keys()];
 const means = images.length ? tensor("test.mean") : new Float32Array();
 const mean = image => means.subarray(image * latent.length, (image + 1) * latent.length);
 const any = list => list[Math.floor(Math.random() * list.length)];
-/** How far sliders and pad reach: beyond it lies one value in a thousand. */
+/** How far sliders and pad reach: one value in a thousand lies beyond, and is shown at the edge. */
 const reach = Math.ceil(Math.max(3, means.map(Math.abs).sort()[Math.floor(0.999 * means.length)] ?? 0));
 
 /** An image on a canvas, a pixel each. */
@@ -16,7 +16,7 @@ function show(id, image) {
   const pixels = new ImageData(WIDTH, HEIGHT);
   for (let i = 0; i < pixels.data.length; i++)
     pixels.data[i] = i % 4 === 3 ? 255 : 255 * image[(i >> 2) * CHANNELS + (CHANNELS === 1 ? 0 : i % 4)];
-  Object.assign(by(id), { width: WIDTH, height: HEIGHT }).getContext("2d").putImageData(pixels, 0, 0);
+  by(id).getContext("2d").putImageData(pixels, 0, 0);
 }
 
 // A change is shown in the next frame, and said when no other follows.
@@ -125,9 +125,9 @@ const sliders = [...by("sliders").children].map(row => {
 const pad = by("pad"), dots = document.createElement("canvas"), axes = [by("across"), by("up")];
 
 function disc(context, vector, radius) {
-  const [x, y] = axes.map((axis, number) => 0.5 + (number ? -0.5 : 0.5) * vector[axis.value] / reach);
+  const [x, y] = axes.map((axis, isUp) => Math.max(-1, Math.min(1, vector[axis.value] / reach)) * (isUp ? -1 : 1));
   context.beginPath();
-  context.arc(x * dots.width, y * dots.width, radius * devicePixelRatio, 0, 7);
+  context.arc((x + 1) / 2 * dots.width, (y + 1) / 2 * dots.width, radius * devicePixelRatio, 0, 7);
 }
 
 function showDots() {
@@ -224,7 +224,7 @@ for (const id in actions) by(id).addEventListener("click", () => actions[id]());
 document.addEventListener("keydown", ({ key, ctrlKey, metaKey, altKey, target }) => {
   if (ctrlKey || metaKey || altKey || target.matches("textarea, select")) return;
   if (key === "Escape") stop();
-  if (key === "n" || key === "w") by(key === "n" ? "new" : "walk").click();
+  by({ n: "new", w: "walk" }[key])?.click();
   if (/^[0-9]$/.test(key)) labels[key]?.click();
 });
 

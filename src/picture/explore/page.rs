@@ -39,8 +39,8 @@ pub struct About {
     pub test_labels: Vec<u8>,
 }
 
-/// A page as HTML. Tensors are by their names in the model; besides, `test.mean` has the posterior means of test images:
-/// (images, latent dimensions).
+/// A page as HTML. Tensors are by their names in the model; besides, `test.mean` has the posterior means of test
+/// images: (images, latent dimensions).
 ///
 /// # Errors
 ///
@@ -55,6 +55,10 @@ pub fn page(about: &About, layers: Layers, tensors: &Tensors) -> Result<String> 
         // Within a script nothing else could end it; to JSON it is the same.
         "model" => model.to_string().replace('<', "\\u003c"),
         "tensors" => STANDARD.encode(&tensors.bytes),
+        "size" => {
+            let shape = layers.shape;
+            format!(" width=\"{}\" height=\"{}\"", shape.width, shape.height)
+        }
         other => control(about, other),
     };
     let mut page = String::new();
