@@ -2,7 +2,8 @@
 
 use super::console::Console;
 use super::images::data_set;
-use super::paths::{deliver, kind, model_path};
+use super::model::ModelFlag;
+use super::paths::{deliver, kind};
 use crate::config::{Config, Likelihood};
 use crate::data::{Binarize, Dataset, Examples, Notice, Source, Split};
 use crate::evaluate::LatentSpace;
@@ -12,11 +13,12 @@ use crate::model::rounding::{Rounded, difference};
 use crate::model::sampling::encode_all;
 use crate::nn::layer::LayerPlan;
 use crate::picture::explore::{About, Layers, Tensors, page};
-use crate::{Error, Result, run};
+use crate::run::ModelName;
+use crate::{Error, Result};
 use candle_core::Device;
 use clap::Args;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Test images whose means are shown, at most.
@@ -41,9 +43,8 @@ pub struct Explore {
     #[arg(long, value_name = "SOURCE")]
     data: Option<Source>,
 
-    /// A run directory or a weights file [default: the newest run below runs/]
-    #[arg(long, value_name = "PATH")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelFlag,
 }
 
 /// The test images of a page.
@@ -62,8 +63,7 @@ impl Explore {
         if kind(&self.out, "html") != "html" {
             return Err(Error::input(self.out.display(), "must end in .html"));
         }
-        let model = model_path(self.model.as_deref())?;
-        let (config, vae) = run::load_model(&model, device)?;
+        let (model, config, vae) = self.model.load(console, device)?;
         let test = self.test(&model, &config, &vae, console)?;
         let plan = Architecture::plan(&config)?;
         let layers = Layers {
@@ -83,7 +83,13 @@ impl Explore {
     }
 
     /// Test images with their means; none where nobody named any and there are none in reach.
-    fn test(&self, model: &Path, config: &Config, vae: &Vae, console: &Console) -> Result<Test> {
+    fn test(
+        &self,
+        model: &ModelName,
+        config: &Config,
+        vae: &Vae,
+        console: &Console,
+    ) -> Result<Test> {
         let dataset = match data_set(self.data.as_ref(), model, (config, vae), console) {
             Err(error) if self.data.is_none() => {
                 let why = format!("the page is without test images: {error}");
@@ -123,7 +129,7 @@ fn some(dataset: &Dataset) -> Split {
     test.of(&sides, true)
 }
 
-fn about(model: &Path, config: &Config, test: &Test) -> About {
+fn about(model: &ModelName, config: &Config, test: &Test) -> About {
     let shape = config.image_shape();
     let mut about = format!("{shape} pixels, {} latent dimensions", config.latent_dim);
     if let Some(provenance) = &config.provenance {
@@ -134,14 +140,13 @@ fn about(model: &Path, config: &Config, test: &Test) -> About {
         (false, true) => usize::from(test.labels.iter().copied().max().unwrap_or_default()) + 1,
         (false, false) => 0,
     };
-    let name_of = |label: usize| config.labels.get(label).cloned();
     About {
-        name: model.display().to_string(),
+        name: model.to_string(),
         about,
         dimensions: test.dimensions.clone(),
         conditional: config.conditional,
         labels: (0..labels)
-            .map(|label| name_of(label).unwrap_or_else(|| label.to_string()))
+            .map(|label| config.label_name(label as u8))
             .collect(),
         ink: shape.channels == 1 && config.fit.is_none(),
         binary: config.binarize != Binarize::None,

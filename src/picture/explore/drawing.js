@@ -1,8 +1,6 @@
 // Drawing: strokes, and the image that the encoder sees of them.
-
 /** The width of the pen, and the box that ink fills, in pixels of an image: those of MNIST's 28. */
 const PEN = Math.max(WIDTH, HEIGHT) * 2.4 / 28, BOX = Math.min(WIDTH, HEIGHT) * 20 / 28;
-
 /** Each has a colour, and points in pixels of an image. */
 const strokes = [];
 const small = Object.assign(document.createElement("canvas"), { width: WIDTH, height: HEIGHT })
@@ -28,8 +26,7 @@ function fit() {
   // Points in the middle of each piece, with its length.
   const pieces = strokes.flatMap(({ points }) => points.map((b, i) => [b, points[i - 1] ?? b]));
   const lengths = pieces.map(([b, a]) => Math.hypot(b[0] - a[0], b[1] - a[1]) + 1e-3);
-  const mass = lengths.reduce((a, b) => a + b);
-  const along = axis => pieces.map(([b]) => b[axis]);
+  const mass = lengths.reduce((a, b) => a + b), along = axis => pieces.map(([b]) => b[axis]);
   const extent = axis => Math.max(...along(axis)) - Math.min(...along(axis));
   const scale = Math.min(4, (BOX - PEN) / Math.max(extent(0), extent(1), 1e-3));
   const middle = axis => pieces.reduce((sum, [b, a], i) => sum + lengths[i] * (a[axis] + b[axis]) / 2, 0) / mass;

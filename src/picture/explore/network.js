@@ -1,9 +1,7 @@
 "use strict";
 // The model: its tensors, its layers, and what it draws from.
-
 const model = JSON.parse(document.getElementById("model").textContent);
 const { width: WIDTH, height: HEIGHT, channels: CHANNELS } = model.image;
-
 const binary = atob(document.getElementById("tensors").textContent), bytes = new Uint8Array(binary.length);
 for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
 
@@ -67,6 +65,13 @@ function convolve({ kind, large, small, kernel, stride, pad, weight }, input) {
   return isTransposed ? grid : products(weight, patches, taps);
 }
 
+/** The probability that a standard normal number is below `v` (Abramowitz and Stegun, 1964, 7.1.26). */
+function normalBelow(v) {
+  const t = 1 / (1 + 0.3275911 * Math.SQRT1_2 * Math.abs(v)), series = [1.0614054, -1.453152, 1.4214137, -0.2844967, 0.2548296];
+  const beyond = series.reduce((sum, coefficient) => (sum + coefficient) * t, 0) * Math.exp(-v * v / 2) / 2;
+  return v > 0 ? 1 - beyond : beyond;
+}
+
 const ACTIVATIONS = {
   none: v => v,
   relu: v => v > 0 ? v : 0,
@@ -74,6 +79,8 @@ const ACTIVATIONS = {
   sigmoid: v => 1 / (1 + Math.exp(-v)),
   tanh: Math.tanh,
   elu: v => v > 0 ? v : Math.expm1(v),
+  silu: v => v / (1 + Math.exp(-v)),
+  gelu: v => v * normalBelow(v),
 };
 
 function activate({ activation, bias }, values) {

@@ -1,9 +1,7 @@
 // The page: one latent vector and one label; what moves them, and what shows them.
-
 const by = id => document.getElementById(id);
 const latent = drawLatent();
 let label = 0;
-
 const images = [...model.test_labels.keys()];
 const means = images.length ? tensor("test.mean") : new Float32Array();
 const mean = image => means.subarray(image * latent.length, (image + 1) * latent.length);
@@ -111,7 +109,6 @@ function choose(chosen) {
   if (isOfDrawing) reconstruct();
   changed();
 }
-
 const labels = [...by("labels").children];
 labels.forEach((button, number) => button.addEventListener("click", () => choose(number)));
 

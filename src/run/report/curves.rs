@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn places_are_even_with_the_last_and_the_first() {
         let chosen = |count, most| evenly(count, most).collect::<Vec<_>>();
-        assert_eq!(chosen(0, 5), []);
+        assert_eq!(chosen(0, 5), Vec::<usize>::new());
         assert_eq!(chosen(1, 5), [0]);
         assert_eq!(chosen(9, 1), [8]);
         assert_eq!(chosen(5, 5), [0, 1, 2, 3, 4]);
