@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::browser::{FAST_CLOCK, browser, dump_dom_with};
 use common::Place;
+use common::browser::{FAST_CLOCK, browser, dump_dom_with};
 use image::{DynamicImage, GrayImage, Rgb, RgbImage};
 use serde_json::{Value, json};
 use std::path::Path;

@@ -5,6 +5,7 @@ mod common;
 use common::Place;
 use common::browser::{browser, dump_dom};
 use serde_json::{Value, json};
+use vae::run::ModelName;
 
 /// Opens a page in the browser, then has `script` act on it; what it leaves in `result` comes back. What the browser's
 /// console says of errors is in there, as `errors`.
@@ -410,7 +411,7 @@ fn names_are_text_whatever_they_hold() {
     config["provenance"]["dataset"] = json!("</script><script>alert(3)</script>");
     config["labels"] = json!(["<script>alert(4)</script>"]);
     place.write(&path, config.to_string());
-    let kept = json!({"model_sha256": vae::run::digest(&place.path(&own)).unwrap(),
+    let kept = json!({"model_sha256": ModelName::Path(place.path(&own)).sha256().unwrap(),
         "evaluation": {"dataset": "<script>alert(5)</script>", "split": {"a": 1}, "dimensions": [{"kl": "<b>"}],
                        "samples": {"drawings": "none"}}});
     place.write(&format!("{own}/evaluation.json"), kept.to_string());

@@ -168,7 +168,6 @@ listen(pad, ([x, y]) => onAxes([(2 * x - 1) * reach, (1 - 2 * y) * reach]),
   ([x, y]) => onAxes([latent[axes[0].value] + x / 10, latent[axes[1].value] - y / 10]));
 for (const axis of axes) axis.addEventListener("change", showDots);
 new ResizeObserver(showDots).observe(pad);
-
 // Drawing: with a pointer; or with the keys, which move a pen that the space bar puts down and lifts.
 let pen = [WIDTH / 2, HEIGHT / 2], isDown = false;
 function reconstruct() {
