@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Place, grid};
+use common::{Place, given, grid};
+use serde_json::Value;
 
 const SAID: &str = "nothing has been trained below runs/ yet: this is the built-in model";
 
@@ -89,4 +90,22 @@ fn a_folder_of_its_name_is_reached_by_its_path() {
     place.ok("sample --n 2 --seed 1 --model ./builtin own.npy");
     place.ok("sample --n 2 --seed 1 --model builtin builtin.npy");
     assert!(place.read("own.npy") != place.read("builtin.npy"));
+}
+
+#[test]
+fn its_digits_are_as_good_as_is_said() {
+    let Some(folder) = given("VAE_TEST_MNIST", "MNIST's four files") else {
+        return;
+    };
+    let place = Place::new();
+    let line = format!(
+        "evaluate --json --importance-samples 0 --samples 2000 --model builtin --data {}",
+        folder.display()
+    );
+    let found: Value = serde_json::from_str(&place.ok(&line).stdout).unwrap();
+    let drawings = &found["samples"]["drawings"];
+    let recognised = drawings["recognised"].as_f64().unwrap();
+    assert!(recognised > 0.94, "{found}");
+    let loss = found["loss"].as_f64().unwrap();
+    assert!(loss < 23.0, "{found}");
 }

@@ -275,6 +275,13 @@ fn labels_are_known_by_their_names() {
         labels.contains(&"1") && labels.contains(&"2") && !labels.contains(&"0"),
         "{labels:?}"
     );
+    place.ok("sample --model run --seed 1 --n 2 --label bees named.npy");
+    place.ok("sample --model run --seed 1 --n 2 --label 1 numbered.npy");
+    assert!(place.read("named.npy") == place.read("numbered.npy"));
+    let why = "--label: `cats` is none of the model's labels: ants, bees, cows";
+    let outcome = place.vae("reconstruct all/ants/0.png --label cats --model run");
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.stderr.contains(why), "{}", outcome.stderr);
     place.write("strange/cats/1.png", place.read("all/ants/0.png"));
     place.write("strange/cows/2.png", place.read("all/cows/2.png"));
     let why = "has the label cats; the model's are ants, bees, cows";
