@@ -56,8 +56,11 @@ impl Architecture {
         if config.likelihood == Likelihood::Bernoulli {
             decoder.end_with_logits()?;
         }
-        let outputs = decoder.flatten();
-        let values = shape.values();
+        // A grid of the image's shape has its values in their order: the colours of a pixel beside each other.
+        if decoder.shape != image {
+            decoder.flatten();
+        }
+        let (outputs, values) = (decoder.shape.values(), shape.values());
         if outputs != values {
             let why = format!("must end with {values} values ({shape}), found {outputs}");
             return Err(Error::input("decoder", why));
@@ -90,10 +93,19 @@ impl Architecture {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Grid([usize; 3]),
     Flat(usize),
+}
+
+impl Shape {
+    fn values(self) -> usize {
+        match self {
+            Self::Grid(grid) => grid.iter().product(),
+            Self::Flat(values) => values,
+        }
+    }
 }
 
 /// Follows the shape of an image through the layers of an encoder or a decoder.
@@ -228,14 +240,12 @@ impl Planner {
 
     /// Makes the shape flat; how many values that are.
     fn flatten(&mut self) -> usize {
-        match self.shape {
-            Shape::Flat(values) => values,
-            Shape::Grid([rows, columns, channels]) => {
-                self.stages.push(Stage::Flatten([rows, columns, channels]));
-                self.shape = Shape::Flat(rows * columns * channels);
-                rows * columns * channels
-            }
+        let values = self.shape.values();
+        if let Shape::Grid(grid) = self.shape {
+            self.stages.push(Stage::Flatten(grid));
+            self.shape = Shape::Flat(values);
         }
+        values
     }
 }
 
@@ -244,6 +254,29 @@ mod tests {
     use super::*;
     use crate::config::ImageConfig;
     use crate::data::ImageShape;
+    use crate::model::{Mode, Vae};
+    use candle_core::{Device, Tensor};
+
+    #[test]
+    fn the_colours_of_a_pixel_are_drawn_beside_each_other() {
+        let text = r#"{"image": {"size": 2, "channels": 3}, "latent_dim": 1, "encoder": [],
+            "decoder": [{"dense": {"features": 4}}, {"reshape": [1, 2, 2]},
+                        {"conv_transpose": {"channels": 3, "kernel": 1, "padding": 0}}]}"#;
+        let config = Config::parse(text, "test").expect("a config");
+        let vae = Vae::new(&config, &Device::Cpu).expect("a model");
+        // All that is left of it are the biases of its last layer.
+        for (name, parameter) in vae.parameters() {
+            let values = match name.as_str() {
+                "decoder.conv_transpose1.bias" => Tensor::new(&[1.0f32, 2.0, 3.0], &Device::Cpu),
+                _ => parameter.zeros_like(),
+            };
+            parameter.set(&values.expect("values")).expect("the shape");
+        }
+        let latent = Tensor::zeros((1, 1), candle_core::DType::F32, &Device::Cpu);
+        let image = vae.decode(&latent.expect("zeros"), &[0], Mode::Inference);
+        let values = image.and_then(|image| Ok(image.flatten_all()?.to_vec1::<f32>()?));
+        assert_eq!(values.expect("an image"), [1.0, 2.0, 3.0].repeat(4));
+    }
 
     fn weights(config: &str) -> usize {
         let config = Config::parse(config, "test").expect("a config");

@@ -16,7 +16,7 @@ use crate::data::ImageShape;
 use crate::model::architecture::Architecture;
 use crate::model::condition::Condition;
 use crate::model::vae::Vae;
-use crate::nn::layer::LayerPlan;
+use crate::nn::layer::{LayerPlan, LinearMap};
 use crate::nn::stage::Stage;
 use crate::{Error, Result};
 use candle_core::{DType, Tensor, Var};
@@ -84,7 +84,7 @@ pub fn decoder(config: &Config, vae: &Vae, about: &[(&str, String)]) -> Result<V
         graph.node("Sigmoid", &[&value], "probabilities", []);
         value = "probabilities".into();
     }
-    to_image(&mut graph, &value, vae.image_shape());
+    to_image(&mut graph, &value, stages.last(), vae.image_shape());
     let outputs = [image(vae.image_shape())];
     Ok(file(graph, "decoder", [&inputs, &outputs], about))
 }
@@ -145,15 +145,21 @@ fn labelled(graph: &mut Graph, condition: &Condition) -> Result<String> {
     Ok(output.into())
 }
 
-/// Adds the way from the values of images, the channels of a pixel beside each other, to grids.
-fn to_image(graph: &mut Graph, values: &str, shape: ImageShape) {
+/// Adds the way from what the last stage writes to images: from grids, or from values with the channels of a pixel beside
+/// each other.
+fn to_image(graph: &mut Graph, values: &str, last: Option<&Stage<LayerPlan>>, shape: ImageShape) {
     let ImageShape {
         height,
         width,
         channels,
     } = shape;
-    if channels == 1 {
-        return reshape(graph, values, [1, height, width], IMAGE);
+    let is_grid = match last {
+        Some(Stage::Layer(layer)) => !matches!(layer.map, LinearMap::Dense { .. }),
+        Some(Stage::Unflatten(_)) => true,
+        _ => false,
+    };
+    if is_grid || channels == 1 {
+        return reshape(graph, values, [channels, height, width], IMAGE);
     }
     let pixels = "image.pixels";
     reshape(graph, values, [height, width, channels], pixels);
