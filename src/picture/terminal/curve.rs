@@ -60,9 +60,9 @@ mod tests {
     #[test]
     fn a_curve_goes_through_its_points_without_gaps() {
         let falls = [(0, 8.0), (4, 4.0), (16, 0.0)];
-        assert_eq!(lines(&falls, 16, [0.0, 8.0], [4, 2]), ["⢣⠀⠀⠀", "⠀⠓⠤⣀"]);
+        assert_eq!(lines(&falls, 16, [0.0, 8.0], [4, 2]), ["⠱⡀⠀⠀", "⠀⠑⠢⢄"]);
         let flat = [(0, 1.0), (3, 1.0)];
-        assert_eq!(lines(&flat, 6, [1.0, 1.0], [4, 1]), ["⣀⣀⠀⠀"]);
+        assert_eq!(lines(&flat, 6, [1.0, 1.0], [4, 1]), ["⣀⣀⡀⠀"]);
     }
 
     #[test]

@@ -11,6 +11,8 @@ use image::{DynamicImage, RgbaImage};
 const MOST_LINES: usize = 200;
 /// A picture of half blocks is shown with at least the third of its rows: fewer nobody recognises.
 const LEAST_BLOCKS: usize = 3;
+/// In a band that changes before one's eyes the quarter will do.
+const LEAST_BLOCKS_IN_BAND: usize = 4;
 /// Graphics are shown at most so many times as large as they are.
 const MOST_ZOOM: u32 = 4;
 
@@ -67,11 +69,11 @@ impl Sheet<'_> {
             .max(1)
     }
 
-    /// The fewest and most rows that a picture is shown with.
-    fn heights(&self, room: &Room) -> (usize, usize) {
+    /// The fewest and most rows that a picture is shown with: of half blocks at least this part of its own.
+    fn heights(&self, room: &Room, least_blocks: usize) -> (usize, usize) {
         let height = self.shape.height;
         match room.graphics {
-            Graphics::Blocks(_) => (height.div_ceil(LEAST_BLOCKS), height),
+            Graphics::Blocks(_) => (height.div_ceil(least_blocks), height),
             _ => {
                 let unit = room.unit()[1];
                 let least = height.div_ceil(unit as usize);
@@ -86,7 +88,7 @@ impl Sheet<'_> {
     /// All pictures, as large as they fit; if they do not, as small as they are recognised, some of the columns that belong
     /// together, and more lines than the room has, up to a limit. `None` where not even one fits.
     pub fn place(&self, room: &Room) -> Option<Placing> {
-        let (least, most) = self.heights(room);
+        let (least, most) = self.heights(room, LEAST_BLOCKS);
         let (rows, count) = (2 * room.lines, self.count());
         let fitting = |height: usize| (room.columns + 1) / (self.width(height) + 1);
         let of = |height: usize| {
@@ -114,7 +116,7 @@ impl Sheet<'_> {
     /// One band of the first pictures, as large as the room is high, and at most half as large as they are in half blocks
     /// (but with 14 rows, if they have them) and three times as large in graphics. `None` where no two fit.
     pub fn place_band(&self, room: &Room) -> Option<Placing> {
-        let (least, most) = self.heights(room);
+        let (least, most) = self.heights(room, LEAST_BLOCKS_IN_BAND);
         let most = match room.graphics {
             Graphics::Blocks(_) => (self.shape.height / 2).max(14).min(most),
             _ => (most * 3 / 4).max(least),
@@ -230,7 +232,7 @@ mod tests {
                 assert!(drawn.width() <= columns as u32 * across);
                 assert!(drawn.height() <= 2 * MOST_LINES as u32 * down);
                 assert_eq!(drawn.height() / down % 2, 0);
-                let (least, most) = sheet.heights(&room);
+                let (least, most) = sheet.heights(&room, LEAST_BLOCKS);
                 assert!((least..=most).contains(&placing.side[1]));
                 if columns > 10 {
                     assert_eq!(placing.shown(64), 64);
@@ -277,7 +279,7 @@ mod tests {
             (255, 0)
         );
         let narrow = Room {
-            columns: 28,
+            columns: 14,
             ..room
         };
         assert_eq!(sheet.place_band(&narrow), None);
