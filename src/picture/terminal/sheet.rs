@@ -239,7 +239,7 @@ mod tests {
                 }
                 if columns == 300 {
                     assert!(drawn.height() <= lines as u32 * 2 * down);
-                    assert_eq!(placing.side[1] > least, true);
+                    assert!(placing.side[1] > least);
                 }
             }
         }
