@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | [`cli`] | one file a subcommand; console | everything; the only floor that prints |
 //! | [`run`] | directory and lock, checkpoint, metrics, weights file, report | training, models, files |
-//! | [`picture`] | anyone's pictures, grids, plots | shapes, no model |
+//! | [`picture`] | anyone's pictures, grids, plots, a page to play with | shapes, no model |
 //! | [`evaluate`] | likelihoods, the latent space, how real samples are | models, data, files of its own |
 //! | [`train`] | the loop, the schedule, what a step reports | models, data |
 //! | [`model`] | from a configuration to layers; encoder, decoder, posterior; the terms of the loss; ONNX | layers |

@@ -17,8 +17,9 @@ pub struct Rounded {
     pub step: f32,
 }
 
-/// Pictures by which models are compared.
+/// Pictures by which models are compared, at most, and the values that those have together, unless one has more.
 const PICTURES: usize = 256;
+const VALUES: usize = 1 << 22;
 
 impl Rounded {
     /// Values, each to the nearest multiple of the step.
@@ -42,7 +43,7 @@ impl Rounded {
 }
 
 /// How far the values of pictures are from those of a model whose tensors, of those that `is_rounded` chooses by name, are
-/// [`Rounded`], at most: of 256 that the model draws, and of its reconstructions of these.
+/// [`Rounded`], at most: of up to 256 that the model draws, and of its reconstructions of these.
 ///
 /// # Errors
 ///
@@ -64,14 +65,18 @@ pub fn difference(
         ))
     });
     let rounded = Vae::with_weights(config, device, rounded.collect::<Result<_>>()?)?;
-    let normals = normal(config.seed, Purpose::Prior, 0, PICTURES * vae.latent_dim());
+    let values = vae.image_shape().values();
+    let count = (VALUES / values).clamp(1, PICTURES);
+    let normals = normal(config.seed, Purpose::Prior, 0, count * vae.latent_dim());
     let latent = vae.from_prior(&normals);
-    let labels = Drawing::of_each_label_in_turn(vae, PICTURES);
+    let labels = Drawing::of_each_label_in_turn(vae, count);
     let labels: Vec<u8> = labels.iter().map(|drawing| drawing.label).collect();
     let pictures = decode_all(vae, &latent, &labels)?;
-    let shape = (PICTURES, vae.image_shape().values());
     let seen = pictures.iter().map(|value| value.clamp(0.0, 1.0)).collect();
-    let seen = Examples::new(Tensor::from_vec(seen, shape, &Device::Cpu)?, labels.clone());
+    let seen = Examples::new(
+        Tensor::from_vec(seen, (count, values), &Device::Cpu)?,
+        labels.clone(),
+    );
     let pairs = [
         (pictures, decode_all(&rounded, &latent, &labels)?),
         (reconstruct(vae, &seen)?, reconstruct(&rounded, &seen)?),

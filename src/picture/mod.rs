@@ -1,4 +1,4 @@
-//! Pictures in and out: anyone's photographs, grids, plots. It knows shapes, and no model.
+//! Pictures in and out: anyone's photographs, grids, plots, a page to play with. It knows shapes, and no model.
 
 pub mod animation;
 pub mod explore;

@@ -1,6 +1,7 @@
 //! The layers of a model as a page's scripts read them.
 
 use crate::data::ImageShape;
+use crate::kernels::activation::Activation;
 use crate::nn::layer::{LayerPlan, LinearMap};
 use crate::nn::stage::Stage;
 use serde_json::{Result, Value, json, to_value};
@@ -29,7 +30,7 @@ impl Layers<'_> {
         } = self.shape;
         let mut decoder = layers(self.decoder)?;
         if let Some(last) = decoder.last_mut().filter(|_| self.ends_with_logits) {
-            last["activation"] = "sigmoid".into();
+            last["activation"] = activation(Activation::Sigmoid)?;
         }
         Ok(json!({
             "image": {"width": width, "height": height, "channels": channels},
@@ -59,7 +60,7 @@ fn layer(layer: &LayerPlan) -> Result<Value> {
     let mut described = json!({
         "name": layer.name,
         "kind": kind,
-        "activation": to_value(layer.activation)?,
+        "activation": activation(layer.activation)?,
     });
     if let Some(geometry) = geometry {
         described["large"] = json!(geometry.large);
@@ -69,4 +70,15 @@ fn layer(layer: &LayerPlan) -> Result<Value> {
         described["pad"] = json!(geometry.pad);
     }
     Ok(described)
+}
+
+/// The name of an activation, and its slope if it has one.
+fn activation(activation: Activation) -> Result<Value> {
+    Ok(match to_value(activation)? {
+        Value::Object(named) => named
+            .into_iter()
+            .flat_map(|(name, slope)| [name.into(), slope])
+            .collect(),
+        name => json!([name]),
+    })
 }
