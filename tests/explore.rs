@@ -191,6 +191,8 @@ fn compare(model: &Model) {
         looks.push(await look());
         stroke('drawing', [0.3, 0.2], [0.7, 0.2], [0.5, 0.5], [0.4, 0.9]);
         stroke('drawing', [0.3, 0.55], [0.6, 0.55]);
+        await later(500);
+        {choose}
         say({{ looks, drawn: await look(), seen: pixels('seen') }});"
     );
     let found = play(
@@ -248,6 +250,35 @@ fn compare(model: &Model) {
         "{}: {distance} of 255 of a drawing",
         model.config
     );
+}
+
+/// The built-in model was told labels, and is not told what a drawing shows.
+#[test]
+fn a_drawing_is_taken_for_what_it_is_likeliest_to_show() {
+    if browser().is_none() {
+        return;
+    }
+    let place = Place::new();
+    place.ok("explore --data data");
+    let acts = "
+        const chosen = () => [...document.querySelectorAll('#labels button')].findIndex(one => one.ariaPressed === 'true');
+        stroke('drawing', [0.5, 0.2], [0.5, 0.8]);
+        await later(500);
+        const found = [chosen()];
+        at('clear').click();
+        const ring = Array.from({ length: 25 }, (_, i) => [0.5 + 0.2 * Math.sin(i / 4), 0.5 - 0.35 * Math.cos(i / 4)]);
+        stroke('drawing', ...ring);
+        await later(500);
+        found.push(chosen());
+        document.querySelectorAll('#labels button')[6].click();
+        await later(500);
+        say([...found, chosen()]);";
+    let found = play(
+        &place.path("explore.html"),
+        &script(acts),
+        &[FAST_CLOCK, NO_MOTION],
+    );
+    assert_eq!(found, json!([1, 0, 6]));
 }
 
 #[test]

@@ -9,9 +9,7 @@ for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
 function tensor(name) {
   const { at, length, step } = model.tensors[name];
   if (!step) return new Float32Array(bytes.buffer, at, length);
-  const counts = new Int16Array(bytes.buffer, at, length), values = new Float32Array(length);
-  for (let i = 0; i < length; i++) values[i] = step * counts[i];
-  return values;
+  return new Float32Array(new Int16Array(bytes.buffer, at, length)).map(count => step * count);
 }
 
 /** Values in rows of so many columns, column by column. */
@@ -88,7 +86,6 @@ function activate({ activation: [name, slope], bias }, values) {
   const each = values.length / bias.length, apply = ACTIVATIONS[name];
   return values.map((value, i) => apply(value + bias[Math.floor(i / each)], slope));
 }
-
 /** What layers make of values, one after the other. */
 function run(layers, input) {
   return layers.reduce((values, layer) => activate(layer,
@@ -110,6 +107,14 @@ function decode(latent, label) {
   return model.planes ? transposed(values, WIDTH * HEIGHT) : values;
 }
 
+/** The label under which the loss of an image is least, but for its posterior's variance. */
+function likeliestLabel(image) {
+  const losses = model.labels.map((_, label) => {
+    const mean = encode(image, label), error = decode(mean, label).map((value, i) => (value - image[i]) ** 2);
+    return [...error, ...mean.map(value => value * value / 2)].reduce((a, b) => a + b);
+  });
+  return losses.indexOf(Math.min(...losses));
+}
 const [spanned, shares, centres, factors] = ["dimension", "weight", "mean", "cholesky"]
   .map(part => `prior.${part}` in model.tensors ? tensor(`prior.${part}`) : []);
 

@@ -23,7 +23,6 @@ function changed() {
   cancelAnimationFrame(waiting);
   waiting = requestAnimationFrame(frame);
 }
-
 function frame() {
   show("picture", decode(latent, label));
   showOnPad();
@@ -34,7 +33,6 @@ function frame() {
   clearTimeout(settling);
   settling = setTimeout(settle, 300);
 }
-
 function settle() {
   const distances = images.map(image => mean(image).reduce((sum, value, d) => sum + (value - latent[d]) ** 2, 0));
   const nearest = [...images].sort((a, b) => distances[a] - distances[b]).slice(0, model.labels.length && 5);
@@ -49,7 +47,6 @@ function asText() {
   const shortest = value => [6, 7, 8, 9].map(digits => +value.toPrecision(digits)).find(v => Math.fround(v) === value);
   return JSON.stringify({ label: model.conditional ? label : undefined, latent: Array.from(latent, shortest) });
 }
-
 function load() {
   try {
     const found = JSON.parse(by("latent").value), values = found.latent ?? found.mean ?? found;
@@ -60,7 +57,6 @@ function load() {
     by("status").textContent = `That is no latent vector of ${latent.length} numbers.`;
   }
 }
-
 async function copy() {
   by("latent").value = asText();
   const isDone = await navigator.clipboard?.writeText(by("latent").value).then(() => true, () => false);
@@ -69,20 +65,18 @@ async function copy() {
 
 // Moving: at once, or walking, for 1.4 seconds.
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-let step = 0, isOfDrawing = false;
-
+let step = 0, isOfDrawing = false, guess = 0;
 function stop() {
   cancelAnimationFrame(step);
+  clearTimeout(guess);
   isOfDrawing = false;
   by("walk").ariaPressed = false;
 }
-
 function moveTo(target) {
   stop();
   latent.set(target);
   changed();
 }
-
 function walkTo(target, then = stop) {
   const from = latent.slice(), begun = performance.now();
   moveTo(still.matches ? target : from);
@@ -126,7 +120,6 @@ function disc(context, vector, radius) {
   context.beginPath();
   context.arc((x + 1) / 2 * dots.width, (y + 1) / 2 * dots.width, radius * devicePixelRatio, 0, 7);
 }
-
 function showDots() {
   pad.width = pad.height = dots.width = dots.height = Math.round(pad.clientWidth * devicePixelRatio);
   const context = dots.getContext("2d");
@@ -138,7 +131,6 @@ function showDots() {
   }
   changed();
 }
-
 function showOnPad() {
   const context = pad.getContext("2d");
   context.clearRect(0, 0, pad.width, pad.height);
@@ -175,8 +167,8 @@ function reconstruct() {
   show("seen", seen);
   moveTo(encode(seen, label));
   isOfDrawing = true;
+  return seen;
 }
-
 function showDrawing() {
   const zoom = Math.ceil(320 / Math.max(WIDTH, HEIGHT)), canvas = by("drawing"), context = canvas.getContext("2d");
   Object.assign(canvas, { width: WIDTH * zoom, height: HEIGHT * zoom });
@@ -187,13 +179,14 @@ function showDrawing() {
   context.arc(pen[0] * zoom, pen[1] * zoom, PEN * zoom / (isDown ? 2 : 4), 0, 7);
   context.fill();
 }
-
 function drawTo(place, isFirst) {
   pen = place;
   if (isFirst) strokes.push({ colour: by("pen").value, points: [] });
   strokes.at(-1)?.points.push(pen);
   showDrawing();
-  reconstruct();
+  const seen = reconstruct();
+  // What it shows is found out when the pen rests.
+  if (model.conditional) guess = setTimeout(() => choose(likeliestLabel(seen)), 200);
 }
 
 listen(by("drawing"), ([x, y], isFirst) => drawTo([x * WIDTH, y * HEIGHT], isFirst), ([x, y]) => {
@@ -206,6 +199,7 @@ listen(by("drawing"), ([x, y], isFirst) => drawTo([x * WIDTH, y * HEIGHT], isFir
 for (const type of ["focus", "blur"]) by("drawing").addEventListener(type, showDrawing);
 
 function clear() {
+  stop();
   strokes.length = 0;
   isDown = false;
   show("seen", []);
