@@ -16,6 +16,7 @@
 //! | [`nn`] | what candle differentiates: layers, a sequence as one operation, Adam | kernels, candle |
 //! | [`kernels`] | arithmetic on slices: products, convolutions, Winograd, activations | slices, threads |
 //! | ground | [`Error`], [`files`], [`checksum`], [`protobuf`], [`rng`], `parallel` | |
+//! | ground | [`Error`], [`files`], [`checksum`], [`rng`], `parallel`, `patience` | |
 //!
 //! One batch's way, from its file to a line and a picture:
 //!
@@ -49,6 +50,8 @@ pub mod kernels;
 pub mod model;
 pub mod nn;
 mod parallel;
+#[cfg(feature = "download")]
+mod patience;
 pub mod picture;
 pub mod protobuf;
 pub mod rng;

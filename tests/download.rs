@@ -1,16 +1,17 @@
 //! What the program does when the hub, the network or a cache is not as it should be.
 //!
 //! The hub is a stand-in (`hub`) on the loopback interface. What it serves is small and made up where the download itself
-//! is looked at: it ends in an error, for the program takes nothing but MNIST. Scenarios that end well need MNIST's four
+//! is looked at: it ends in an error, for the program takes nothing but MNIST as that. Scenarios that end well need MNIST's four
 //! files, in the folder that `VAE_TEST_MNIST` names; without it they say that they are skipped.
 
 #![cfg(all(unix, feature = "download"))]
 
 mod common;
 mod hub;
+mod parquet_files;
 
 use common::{Outcome, Place, given};
-use hub::{FILES, Fault, File, Hub};
+use hub::{CIFAR_10, FASHION_MNIST, FILES, Fault, File, Hub};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
@@ -18,6 +19,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+use vae::checksum::sha256;
+use vae::data::idx::read_folder;
+use vae::data::{Dataset, ImageShape, Split};
 
 /// Nobody listens here.
 const NOBODY: &str = "http://127.0.0.1:9";
@@ -32,13 +36,18 @@ impl Home {
         Self(place)
     }
 
-    /// Our own cache.
+    /// Our own cache of MNIST.
     fn cache(&self) -> PathBuf {
+        self.cache_of("mnist")
+    }
+
+    /// Our own cache of a data set.
+    fn cache_of(&self, name: &str) -> PathBuf {
         let caches = match cfg!(target_os = "macos") {
             true => "home/Library/Caches",
             false => "home",
         };
-        self.0.path(caches).join("vae/mnist")
+        self.0.path(caches).join("vae").join(name)
     }
 
     /// The hub client's cache.
@@ -491,4 +500,142 @@ fn the_files_of_the_hub_itself_are_mnist() {
     let files = FILES.map(|file| File::new(fs::read(folder.join(file)).unwrap()));
     let said = Home::new().succeeds(&Hub::start(&files, Fault::None).endpoint);
     assert!(!said.contains("warning"), "{said}");
+}
+
+// -------------------------------------------------------------------------- data sets of other names
+
+/// So many images of a shape, of which the first is given and the others are a few made-up ones again and again.
+fn images(count: usize, shape: ImageShape, first: Vec<u8>) -> Split {
+    let made_up = |number: usize| (0..shape.values()).map(move |at| (at * (number % 7 + 3)) as u8);
+    let others = (1..count).flat_map(made_up);
+    Split {
+        pixels: first.into_iter().chain(others).collect(),
+        labels: (0..count).map(|number| (number % 10) as u8).collect(),
+        shape,
+    }
+}
+
+fn data_set([train, test]: [usize; 2], shape: ImageShape, first: &[u8]) -> Dataset {
+    Dataset {
+        train: images(train, shape, first.to_vec()),
+        test: images(test, shape, first.to_vec()),
+        name: "made up".into(),
+    }
+}
+
+const IN_COLOUR: ImageShape = ImageShape {
+    height: 32,
+    width: 32,
+    channels: 3,
+};
+
+/// A picture with a red corner at the upper right, a green one at the lower left, and blue between them.
+fn with_corners() -> Vec<u8> {
+    let pixel = |at: usize| match (at / 32, at % 32) {
+        (0..8, 24..) => [250, 10, 20],
+        (24.., 0..8) => [30, 240, 40],
+        _ => [5, 60, 200],
+    };
+    (0..32 * 32).flat_map(pixel).collect()
+}
+
+/// The first of a data set's training images that are cached, and all labels.
+fn cached(home: &Home, name: &str) -> Dataset {
+    read_folder(&home.cache_of(name)).unwrap()
+}
+
+/// A small model of pictures in colour.
+const TINY_IN_COLOUR: &str = r#"{"batch_size": 8, "latent_dim": 3, "encoder": [{"dense": {"features": 8}}],
+    "decoder": [{"dense": {"features": 3072, "activation": "sigmoid"}}]}"#;
+
+#[test]
+fn cifar_10_is_had_by_name_upright_and_in_its_colours() {
+    let home = Home::new();
+    home.0.write("tiny.json", TINY_IN_COLOUR);
+    let files = hub::files_of(&data_set([50_000, 10_000], IN_COLOUR, &with_corners()));
+    let hub = Hub::serving(CIFAR_10, &files, Fault::None);
+    let said = succeeds(&mut home.train(&hub.endpoint, "cifar-10"));
+    let announced = format!("downloading CIFAR-10 from {} (about 144 MB)", hub.endpoint);
+    assert_says(&said, announced);
+    assert_says(
+        &said,
+        "CIFAR-10: 50000 training and 10000 test images of 32x32x3",
+    );
+    assert_says(&said, "labels: 0 airplane, 1 automobile, 2 bird");
+    assert!(!said.contains("warning"), "{said}");
+    assert_eq!(hub.downloads(), CIFAR_10.files);
+    let config = home.0.json("run/config.json");
+    assert_eq!(config["data"], "cifar-10");
+    assert_eq!(config["provenance"]["dataset"], "CIFAR-10");
+    assert_eq!(config["labels"][9], "truck");
+    let dataset = cached(&home, "cifar-10");
+    assert!(dataset.train.image(0) == with_corners());
+    assert!(dataset.test.image(0) == with_corners());
+    assert_eq!(
+        dataset.train.labels[..12],
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+    );
+    // From the cache, without a hub; by every command.
+    assert!(!succeeds(&mut home.train(NOBODY, "cifar-10")).contains("downloading"));
+    home.0.ok("reconstruct --n 2 --model run --out out.png");
+}
+
+#[test]
+fn fashion_mnist_is_had_by_name_and_kept_under_checksums() {
+    let home = Home::new();
+    let shape = ImageShape::MNIST;
+    let first: Vec<u8> = (0..shape.values()).map(|at| (at % 28 * 9) as u8).collect();
+    let made_up = data_set([60_000, 10_000], shape, &first);
+    let hub = Hub::serving(FASHION_MNIST, &hub::files_of(&made_up), Fault::None);
+    let said = succeeds(&mut home.train(&hub.endpoint, "fashion-mnist"));
+    assert_says(
+        &said,
+        "Fashion-MNIST: 60000 training and 10000 test images\n",
+    );
+    assert_says(&said, "labels: 0 T-shirt/top, 1 Trouser");
+    assert_eq!(hub.downloads(), FASHION_MNIST.files);
+    let dataset = cached(&home, "fashion-mnist");
+    assert!(dataset.train == made_up.train && dataset.test == made_up.test);
+    let cache = home.cache_of("fashion-mnist");
+    let sums = fs::read_to_string(cache.join("SHA256SUMS")).unwrap();
+    let images = fs::read(cache.join("train-images-idx3-ubyte")).unwrap();
+    let line = format!("{}  train-images-idx3-ubyte\n", sha256(&[&images]));
+    assert!(sums.starts_with(&line), "{sums}");
+    // What is damaged is noticed, and replaced from the hub client's own copy.
+    for file in [
+        "train-images-idx3-ubyte",
+        "t10k-labels-idx1-ubyte",
+        "SHA256SUMS",
+    ] {
+        damage(&cache.join(file));
+        let said = succeeds(&mut home.train(NOBODY, "fashion-mnist"));
+        assert_says(&said, "warning: the cached copy of Fashion-MNIST in ");
+        assert!(!succeeds(&mut home.train(NOBODY, "fashion-mnist")).contains("warning"));
+    }
+    assert_eq!(fs::read_to_string(cache.join("SHA256SUMS")).unwrap(), sums);
+}
+
+#[test]
+fn a_data_set_of_other_numbers_or_shape_is_refused() {
+    let small = data_set([200, 50], ImageShape::MNIST, &[0; 784]);
+    for (repository, name, why) in [
+        (
+            FASHION_MNIST,
+            "fashion-mnist",
+            "it has 200 training images of 28x28; Fashion-MNIST has 60000 of 28x28",
+        ),
+        (CIFAR_10, "cifar-10", "damaged: "),
+    ] {
+        let home = Home::new();
+        if repository.files == CIFAR_10.files {
+            home.0.write("tiny.json", TINY_IN_COLOUR);
+        }
+        let hub = Hub::serving(repository, &hub::files_of(&small), Fault::None);
+        let said = fails(&mut home.train(&hub.endpoint, name), 1);
+        assert_says(&said, why);
+        assert_says(&said, "--data FOLDER");
+        assert_eq!(home.kept(), [""; 0]);
+        let said = fails(home.train(NOBODY, name).arg("--quiet"), 1);
+        assert_says(&said, format!("from {NOBODY}: "));
+    }
 }

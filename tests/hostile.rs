@@ -5,6 +5,8 @@
 //! number alone.
 
 mod common;
+#[cfg(feature = "download")]
+mod parquet_files;
 
 use candle_core::Device;
 use common::{Place, sealed_again};
@@ -21,6 +23,8 @@ use std::time::{Duration, Instant};
 use vae::config::Config;
 use vae::data::idx::{read_folder, write_folder};
 use vae::data::latents::{self, Encoded, Form, LOG_VARIANCE, MEAN, Wanted};
+#[cfg(feature = "download")]
+use vae::data::parquet::rows;
 use vae::data::{Dataset, Fit, ImageShape, Reading, Split, arrays, npy, npz, pictures};
 use vae::model::architecture::Architecture;
 use vae::picture::photo::read_ink;
@@ -190,6 +194,37 @@ fn idx_files() {
             in_place_of(&path, file, || drop(read_folder(folder.path())));
         },
     );
+}
+
+#[test]
+fn idx_files_of_other_types() {
+    let (_alone, folder) = (alone(), digits());
+    let file = |magic: u32, sizes: &[u32], body: Vec<u8>| {
+        let numbers = [&[magic], sizes].concat();
+        let header: Vec<u8> = numbers.iter().flat_map(|n| n.to_be_bytes()).collect();
+        [header, body].concat()
+    };
+    let images = |magic, sizes: &[u32], value: &[u8]| file(magic, sizes, value.repeat(60));
+    let valid = [
+        images(0x0b03, &[3, 4, 5], &7i16.to_be_bytes()),
+        images(0x0c03, &[3, 4, 5], &7i32.to_be_bytes()),
+        images(0x0d03, &[3, 4, 5], &0.5f32.to_be_bytes()),
+        images(0x0e03, &[3, 4, 5], &0.5f64.to_be_bytes()),
+        images(0x0804, &[1, 4, 5, 3], &[9]),
+        file(0x0c02, &[3, 8], 5i32.to_be_bytes().repeat(24)),
+        file(0x0b01, &[3], 5i16.to_be_bytes().repeat(3)),
+    ];
+    for name in FILES {
+        let _ = std::fs::remove_file(folder.path().join(name));
+    }
+    let valid = valid.each_ref().map(|file| &file[..]);
+    std::fs::write(folder.path().join(FILES[0]), valid[2]).unwrap();
+    std::fs::write(folder.path().join(FILES[1]), valid[5]).unwrap();
+    // Numbers of two bytes are held as numbers of four, and as pixels.
+    attack(&valid, 5, SLACK, |file, random| {
+        let path = folder.path().join(FILES[random.random_range(0..2)]);
+        in_place_of(&path, file, || drop(read_folder(folder.path())));
+    });
 }
 
 #[test]
@@ -397,5 +432,30 @@ fn pictures_of_other_formats() {
         if let Ok(picture) = pictures::decode(file) {
             drop(pictures::fit(picture, shape, Fit::Pad));
         }
+    });
+}
+
+#[cfg(feature = "download")]
+#[test]
+fn parquet_files() {
+    let (_alone, folder) = (alone(), tempfile::tempdir().unwrap());
+    let picture = image::RgbImage::from_fn(9, 7, |x, y| image::Rgb([x as u8, y as u8, 5]));
+    let mut png = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut png, ImageFormat::Png).unwrap();
+    let rows: Vec<_> = (0..8)
+        .map(|label| (png.get_ref().clone().into(), label))
+        .collect();
+    let names = r#"["a", "b", "c", "d", "e", "f", "g", "h"]"#;
+    let valid = [
+        parquet_files::of_pictures(&rows, None, false),
+        parquet_files::of_pictures(&rows, Some(names), false),
+        parquet_files::of_pictures(&rows, None, true),
+    ];
+    let valid = valid.each_ref().map(|file| &file[..]);
+    let path = folder.path().join("pictures.parquet");
+    // A page may be packed as pictures may, and is a megabyte whatever its size.
+    attack(&valid, 2 * 2048, 8 << 20, |file, _| {
+        std::fs::write(&path, file).unwrap();
+        drop(rows::read(&path));
     });
 }

@@ -10,7 +10,8 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tempfile::TempDir;
-use vae::data::{Dataset, ImageShape, Reading, Source, Split, idx, mnist};
+use vae::data::published::{CIFAR_10, FASHION_MNIST, MNIST};
+use vae::data::{Dataset, ImageShape, Reading, Source, Split, idx};
 use vae::{Error, ErrorKind};
 
 const TRAIN_IMAGES: &str = idx::FILES[0];
@@ -182,8 +183,8 @@ fn a_wrong_magic_number_is_refused() {
     assert!(why.contains("starts with 0x00000801"), "{why}");
     assert!(why.contains("images starts with 0x00000803"), "{why}");
     error_with(TRAIN_LABELS, b"<!DOCTYPE html><html></html>");
-    // Floats instead of bytes.
-    error_with(TRAIN_IMAGES, &header(&[0x0d03, 3, 28, 28]));
+    // Bytes of which no number is one.
+    error_with(TRAIN_IMAGES, &header(&[0x0903, 3, 28, 28]));
 }
 
 #[test]
@@ -270,6 +271,216 @@ fn training_images_are_all_that_is_needed() {
     assert!(idx::FILES.iter().all(|file| hint.contains(file)), "{hint}");
 }
 
+/// A file of numbers of a type: its code, its name, and how it writes a number.
+type Typed = (u8, &'static str, fn(f64) -> Vec<u8>);
+
+const TYPES: [Typed; 5] = [
+    (0x08, "ubyte", |v| vec![v as u8]),
+    (0x0b, "short", |v| (v as i16).to_be_bytes().into()),
+    (0x0c, "int", |v| (v as i32).to_be_bytes().into()),
+    (0x0d, "float", |v| (v as f32).to_be_bytes().into()),
+    (0x0e, "double", |v| v.to_be_bytes().into()),
+];
+
+fn typed((code, _, bytes): Typed, sizes: &[u32], values: &[f64]) -> Vec<u8> {
+    let mut file = header(&[u32::from(code) << 8 | sizes.len() as u32]);
+    file.extend(header(sizes));
+    file.extend(values.iter().flat_map(|&value| bytes(value)));
+    file
+}
+
+#[test]
+fn numbers_of_every_type_are_pixels_and_labels() {
+    let values: Vec<f64> = (0..3 * 784).map(|i| f64::from(i % 256)).collect();
+    let bytes: Vec<u8> = values.iter().map(|&value| value as u8).collect();
+    let read = |images: Typed, values: &[f64], labels: Typed| {
+        let folder = TempDir::new().unwrap();
+        let write = |name: String, content: Vec<u8>| {
+            fs::write(folder.path().join(name), content).unwrap();
+        };
+        let content = typed(images, &[3, 28, 28], values);
+        write(format!("train-images-idx3-{}", images.1), content);
+        // The first of each row counts.
+        let rows = typed(labels, &[3, 2], &[7.0, 200.0, 8.0, 201.0, 255.0, 0.0]);
+        write(format!("train-labels-idx2-{}.gz", labels.1), gzip(&rows));
+        idx::read_folder(folder.path()).unwrap().train
+    };
+    for (images, labels) in TYPES.into_iter().zip(TYPES.into_iter().rev()) {
+        let train = read(images, &values, labels);
+        assert!(train.pixels == bytes, "{}", images.1);
+        assert_eq!(train.labels, [7, 8, 255], "{}", labels.1);
+    }
+    // Fractions of which none is above 1 are shares.
+    let shares: Vec<f64> = values.iter().map(|value| value / 255.0).collect();
+    for images in &TYPES[3..] {
+        assert!(read(*images, &shares, TYPES[2]).pixels == bytes);
+    }
+}
+
+#[test]
+fn other_numbers_than_pixels_and_labels_are_refused() {
+    let [_, short, int, float, double] = TYPES;
+    for (kind, value) in [
+        (float, f64::NAN),
+        (double, f64::INFINITY),
+        (double, -0.5),
+        (float, 255.5),
+        (short, -1.0),
+        (int, 256.0),
+    ] {
+        let mut values = vec![0.0; 784];
+        values[500] = value;
+        let why = error_with(TRAIN_IMAGES, &typed(kind, &[1, 28, 28], &values));
+        assert!(why.contains(&format!("a pixel is {value}")), "{why}");
+    }
+    for value in [-1.0, 256.0] {
+        let why = error_with(TRAIN_LABELS, &typed(int, &[3], &[0.0, 1.0, value]));
+        assert!(why.contains("labels from 0 to 255"), "{why}");
+    }
+    for (sizes, expected) in [
+        (&[3, 28, 28, 2][..], "the shape [3, 28, 28, 2]"),
+        (&[3, 28, 28, u32::MAX], "the shape [3, 28, 28, 4294967295]"),
+        (&[3, 1025, 28, 3], "1025"),
+        (&[0, 28, 28, 3], "it holds no images"),
+        (&[u32::MAX, 28, 28, 3], "bytes in all; the file has"),
+    ] {
+        for kind in TYPES {
+            let content = typed(kind, sizes, &[0.0; 100]);
+            let why = error_with(TRAIN_IMAGES, &content);
+            assert!(why.contains(expected), "{why}");
+        }
+    }
+    for (sizes, expected) in [
+        (&[3, 0][..], "0 numbers each"),
+        (&[3, 65], "65 numbers each"),
+        (&[u32::MAX, 64], "bytes in all; the file has"),
+        (&[0, 8], "it holds no labels"),
+        (&[3, 1, 1], "starts with 0x"),
+    ] {
+        let why = error_with(TRAIN_LABELS, &typed(int, sizes, &[0.0; 3]));
+        assert!(why.contains(expected), "{why}");
+    }
+    let whole = typed(double, &[3, 28, 28, 1], &[0.5; 3 * 784]);
+    for length in [0, 3, 4, 16, 19, 20, 27, whole.len() - 1] {
+        let why = error_with(TRAIN_IMAGES, &whole[..length]);
+        assert!(
+            why.contains("ends after") || why.contains("the file has"),
+            "{why}"
+        );
+    }
+    // Types of numbers that no images have.
+    for magic in [0x0903, 0x0a03, 0x0f03, 0x10803, 0x0805, 0x0802] {
+        let why = error_with(TRAIN_IMAGES, &header(&[magic, 3, 28, 28]));
+        assert!(why.contains(&format!("starts with 0x{magic:08x}")), "{why}");
+    }
+}
+
+#[test]
+fn images_in_colour_are_written_and_read() {
+    let shape = ImageShape {
+        height: 4,
+        width: 5,
+        channels: 3,
+    };
+    let split = |count: usize| Split {
+        pixels: (0..count * shape.values())
+            .map(|i| (i % 251) as u8)
+            .collect(),
+        labels: (0..count).map(|i| i as u8).collect(),
+        shape,
+    };
+    let colours = Dataset {
+        train: split(3),
+        test: split(2),
+        name: "colours".into(),
+    };
+    let folder = TempDir::new().unwrap();
+    idx::write_folder(folder.path(), &colours).unwrap();
+    assert!(folder.path().join("t10k-images-idx4-ubyte").is_file());
+    let read = idx::read_folder(folder.path()).unwrap();
+    assert_eq!((read.train, read.test), (colours.train, colours.test));
+}
+
+/// Files as EMNIST and QMNIST call them, each of other images.
+fn several() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let images = |number: u8| [header(&[0x0803, 2, 28, 28]), vec![number; 2 * 784]].concat();
+    let labels = |number: u8| [header(&[0x0801, 2]), vec![number; 2]].concat();
+    for (number, set) in [
+        (10, "emnist-letters"),
+        (20, "emnist-digits"),
+        (30, "qmnist"),
+    ] {
+        for (half, number) in [("train", number), ("test", number + 1)] {
+            let write = |name: &str, content: &[u8]| {
+                let name = format!("{set}-{half}-{name}.gz");
+                fs::write(folder.path().join(name), gzip(content)).unwrap();
+            };
+            write("images-idx3-ubyte", &images(number));
+            if set == "qmnist" {
+                let row = [u32::from(number), 9, 9, 9, 9, 9, 9, 9];
+                write(
+                    "labels-idx2-int",
+                    &[header(&[0x0c02, 2, 8]), header(&row), header(&row)].concat(),
+                );
+            } else {
+                write("labels-idx1-ubyte", &labels(number));
+            }
+        }
+    }
+    folder
+}
+
+#[test]
+fn files_are_known_by_their_own_names() {
+    let folder = several();
+    let refused = error(folder.path());
+    for name in ["emnist-digits", "emnist-letters", "qmnist"] {
+        let name = format!("{name}-train-images-idx3-ubyte.gz");
+        assert!(refused.why.contains(&name), "{refused}");
+    }
+    let hint = refused.hint.expect("a hint");
+    let chosen = folder
+        .path()
+        .join("emnist-digits-train-images-idx3-ubyte.gz");
+    assert!(
+        hint.ends_with(&format!("--data {}", chosen.display())),
+        "{hint}"
+    );
+    for (set, number) in [
+        ("emnist-letters", 10),
+        ("emnist-digits", 20),
+        ("qmnist", 30),
+    ] {
+        let path = folder
+            .path()
+            .join(format!("{set}-train-images-idx3-ubyte.gz"));
+        let read = idx::read_folder(&path).unwrap();
+        assert_eq!(
+            (read.train.pixels[0], read.test.pixels[0]),
+            (number, number + 1)
+        );
+        assert_eq!(
+            (read.train.labels, read.test.labels),
+            (vec![number; 2], vec![number + 1; 2])
+        );
+    }
+    // One alone needs not be named, wherever archives have it.
+    let alone = TempDir::new().unwrap();
+    let below = alone.path().join("EMNIST/raw");
+    fs::create_dir_all(&below).unwrap();
+    for entry in fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
+        if entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with("emnist-letters")
+        {
+            fs::copy(entry.path(), below.join(entry.file_name())).unwrap();
+        }
+    }
+    assert_eq!(idx::read_folder(alone.path()).unwrap().test.labels, [11; 2]);
+}
+
 #[test]
 fn a_folder_instead_of_a_file_is_no_file() {
     let folder = folder();
@@ -289,7 +500,7 @@ fn a_folder_instead_of_a_file_is_no_file() {
 #[test]
 fn a_file_or_nothing_instead_of_a_folder_is_refused() {
     let folder = folder();
-    let file = error(&folder.path().join(TRAIN_IMAGES));
+    let file = error(&folder.path().join(TRAIN_LABELS));
     assert!(file.why.contains("not a folder"), "{file}");
     let nothing = error(&folder.path().join("nowhere"));
     assert!(nothing.why.contains("no such folder"), "{nothing}");
@@ -299,7 +510,9 @@ fn a_file_or_nothing_instead_of_a_folder_is_refused() {
 fn sources_are_written_as_they_are_read() {
     for (text, source) in [
         ("auto", Source::Auto),
-        ("mnist", Source::Mnist),
+        ("mnist", Source::Published(&MNIST)),
+        ("fashion-mnist", Source::Published(&FASHION_MNIST)),
+        ("cifar-10", Source::Published(&CIFAR_10)),
         ("synthetic", Source::Synthetic),
         ("./mnist", Source::Folder("./mnist".into())),
         ("/data/fashion", Source::Folder("/data/fashion".into())),
@@ -334,7 +547,7 @@ fn the_real_mnist_is_recognised() {
     let reading = Reading::default();
     let loaded = vae::data::load(&source, &reading, &mut |notice| panic!("{notice:?}")).unwrap();
     let read = loaded.dataset;
-    assert_eq!(read.name, mnist::NAME);
+    assert_eq!(read.name, "MNIST, verified");
     assert_eq!((read.train.len(), read.test.len()), (60_000, 10_000));
     assert_eq!(read.train.labels[..10], [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]);
     assert_eq!(
@@ -344,6 +557,6 @@ fn the_real_mnist_is_recognised() {
     // One pixel makes the difference.
     let mut changed = read;
     changed.test.pixels[0] ^= 1;
-    let why = mnist::check(&changed).unwrap_err();
+    let why = MNIST.check(&changed).unwrap_err();
     assert!(why.contains("t10k-images"), "{why}");
 }

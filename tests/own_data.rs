@@ -1,6 +1,8 @@
 //! Anyone's data: folders of pictures, arrays, IDX files of every layout.
 
 mod common;
+#[cfg(feature = "download")]
+mod parquet_files;
 
 use common::{Outcome, Place};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
@@ -468,6 +470,142 @@ fn idx_files_lie_where_people_have_them() {
         place.json("other-run/config.json")["image"],
         json!({"size": [12, 16], "channels": 1})
     );
+}
+
+#[test]
+fn transposed_images_are_put_upright() {
+    let place = Place::new();
+    let digest = |run: &str| -> Value {
+        place.json(&format!("{run}/config.json"))["provenance"]["dataset_sha256"].clone()
+    };
+    // EMNIST's names, and rows where columns should be.
+    for file in vae::data::idx::FILES {
+        let mut content = place.read(&format!("data/{file}"));
+        if file.contains("images") {
+            for image in content[16..].chunks_exact_mut(784) {
+                let upright = image.to_vec();
+                for (at, pixel) in image.iter_mut().enumerate() {
+                    *pixel = upright[at % 28 * 28 + at / 28];
+                }
+            }
+        }
+        let name = file.replace("t10k", "test");
+        place.write(&format!("letters/emnist-letters-{name}"), &content);
+        place.write(&format!("letters/emnist-digits-{name}"), content);
+    }
+    place.refused(
+        "train --data letters --out none",
+        2,
+        "holds several data sets",
+    );
+    let letters = "letters/emnist-letters-train-images-idx3-ubyte";
+    train(&place, "--data data --out upright");
+    train(&place, &format!("--data {letters} --out lying"));
+    assert!(digest("lying") != digest("upright"));
+    place.write("transpose.json", json!({ "transpose": true }).to_string());
+    train(
+        &place,
+        &format!("--config transpose.json --data {letters} --out run"),
+    );
+    assert_eq!(digest("run"), digest("upright"));
+    let weights = |run: &str| place.ok(&format!("sample --n 2 --seed 1 --model {run} {run}.npy"));
+    weights("run");
+    weights("upright");
+    assert!(place.read("run.npy") == place.read("upright.npy"));
+    // Wherever the data are read for that model.
+    assert_eq!(place.json("run/config.json")["transpose"], true);
+    assert_eq!(place.json("upright/config.json").get("transpose"), None);
+    for run in ["run", "upright"] {
+        place.ok(&format!("reconstruct --n 3 --model {run} --out {run}.png"));
+    }
+    assert!(place.read("run.png") == place.read("upright.png"));
+    place.ok("train --resume run --steps 8");
+}
+
+#[cfg(feature = "download")]
+#[test]
+fn parquet_files_of_pictures_are_learnt_from() {
+    let place = Place::new();
+    let rows = |numbers: std::ops::Range<u32>| -> Vec<(parquet_files::Picture, i64)> {
+        let row = |number| {
+            let ground = [[20, 30, 160], [150, 20, 40]][number as usize % 2];
+            let picture = DynamicImage::from(picture(number, [30, 20], ground));
+            let format = [ImageFormat::Png, ImageFormat::Jpeg][number as usize / 2 % 2];
+            (encoded(&picture, format).into(), i64::from(number % 2))
+        };
+        numbers.map(row).collect()
+    };
+    let names = Some(r#"["cats", "dogs"]"#);
+    let file = |rows: &[_]| parquet_files::of_pictures(rows, names, false);
+    let mut all = rows(0..120);
+    all[7].0 = b"\x89PNG\r\n\x1a\n and no more".to_vec().into();
+    place.write("pets.parquet", file(&all));
+    let said = train(&place, "--data pets.parquet --out run").stderr;
+    assert!(
+        said.contains("1 of 120 pictures cannot be read: pets.parquet row 8: "),
+        "{said}"
+    );
+    assert!(
+        said.contains(" test images of 20x32x3, which were held out"),
+        "{said}"
+    );
+    assert!(said.contains("labels: 0 cats, 1 dogs"), "{said}");
+    place.ok("reconstruct --n 3 --model run");
+    let again = train(&place, "--data pets.parquet --out again --threads 1").stderr;
+    assert!(again.contains("pets.parquet row 8"), "{again}");
+    place.assert_same("run", "again");
+
+    // Several parts, and the halves that they are called.
+    place.write("parts/train-00000-of-00002.parquet", file(&rows(0..20)));
+    place.write("parts/train-00001-of-00002.parquet", file(&rows(20..40)));
+    place.write("parts/test-00000-of-00001.parquet", file(&rows(40..50)));
+    place.write("parts/README.md", "what it is");
+    let said = train(&place, "--data parts --out parts-run").stderr;
+    assert!(
+        said.contains("40 training and 10 test images of 20x32x3\n"),
+        "{said}"
+    );
+
+    // The hub's mark of no label; no names; and what is none.
+    let mut unlabelled = rows(0..20);
+    unlabelled.iter_mut().for_each(|row| row.1 = -1);
+    let unlabelled = parquet_files::of_pictures(&unlabelled, None, true);
+    place.write("unlabelled.parquet", unlabelled);
+    let said = train(&place, "--data unlabelled.parquet --out unlabelled").stderr;
+    assert!(said.contains("without labels"), "{said}");
+    let mut strange = rows(0..20);
+    strange[4].1 = 2;
+    place.write("strange.parquet", file(&strange));
+    let whole = place.read("pets.parquet");
+    place.write("cut.parquet", &whole[..whole.len() / 2]);
+    place.write("page.parquet", "<html>not found</html>");
+    for (name, why) in [
+        (
+            "strange",
+            "its row 5 has the label 2; labels are from 0 to 1",
+        ),
+        ("cut", "cut.parquet: "),
+        ("page", "page.parquet: "),
+    ] {
+        place.refused(&format!("train --data {name}.parquet --out none"), 2, why);
+    }
+}
+
+/// As they are in a folder of the two halves, written by another program.
+#[cfg(feature = "download")]
+#[test]
+fn the_files_of_the_hub_are_read_where_they_lie() {
+    let Some(folder) = common::given("VAE_TEST_HUB", "mnist/{train,test}/0000.parquet") else {
+        return;
+    };
+    let place = Place::new();
+    let folder = folder.join("mnist");
+    let said = train(&place, &format!("--data {} --out run", folder.display())).stderr;
+    assert!(
+        said.contains("60000 training and 10000 test images\n"),
+        "{said}"
+    );
+    assert!(said.contains("labels: 0 0, 1 1, 2 2"), "{said}");
 }
 
 #[test]

@@ -24,7 +24,8 @@ pub struct Train {
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
 
-    /// auto, mnist, synthetic, a folder of pictures or of IDX files, or a file of NumPy's arrays (.npy, .npz)
+    /// auto, mnist, fashion-mnist, cifar-10, synthetic; a folder of pictures, IDX files or Parquet files; a file of NumPy's
+    /// arrays (.npy, .npz) or a Parquet file of pictures; the training images of one of several IDX data sets
     /// [default: auto]
     #[arg(long, value_name = "SOURCE")]
     data: Option<Source>,
@@ -113,9 +114,13 @@ impl Train {
         let mut config = self.overridden(config);
         config.validate()?;
         let ImageConfig { size, channels } = config.image;
-        let shape_is_known = size.is_some() && channels.is_some();
-        if shape_is_known || !matches!(config.data, Source::Folder(_)) {
-            let mut scaled = config.clone();
+        let asked_for = size.and(channels).map(|_| config.image);
+        let known = || config.data.shape().map(ImageConfig::of);
+        if let Some(image) = asked_for.or_else(known) {
+            let mut scaled = Config {
+                image,
+                ..config.clone()
+            };
             scaled.scale_layers();
             Architecture::plan(&scaled)?;
         }
@@ -331,7 +336,7 @@ fn say_loaded(loaded: &Loaded, config: &Config, console: &Console) {
 
 fn source_name(source: &Source) -> &'static str {
     match source {
-        Source::Mnist => "mnist",
+        Source::Published(set) => set.name,
         Source::Synthetic => "synthetic",
         Source::Folder(_) => "folder",
         Source::Auto => "auto",

@@ -84,6 +84,9 @@ pub struct Config {
     /// default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_share: Option<f64>,
+    /// Whether rows and columns of IDX files change places, as EMNIST's must to be upright.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub transpose: bool,
     /// How training images are changed each time they are seen; by default they are not.
     #[serde(skip_serializing_if = "Augment::is_none")]
     pub augment: Augment,
@@ -180,6 +183,7 @@ impl Default for Config {
             labels: Vec::new(),
             fit: None,
             test_share: None,
+            transpose: false,
             augment: Augment::default(),
             latent_dim: 10,
             prior: Prior::Mixture(50),
@@ -205,6 +209,7 @@ impl Config {
             fit: self.fit.unwrap_or(default.fit),
             test_share: self.test_share.unwrap_or(default.test_share),
             seed: self.seed,
+            transpose: self.transpose,
             bad_images: default.bad_images,
         }
     }

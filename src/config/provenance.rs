@@ -1,6 +1,6 @@
 //! What a run was made from and by.
 
-use crate::data::{Dataset, Source, mnist};
+use crate::data::{Dataset, Source};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ impl Provenance {
             version: env!("CARGO_PKG_VERSION").into(),
             // Where a folder lies is in `data`; here it would leave a trace in the weights' file.
             dataset: match source {
-                Source::Folder(_) if dataset.name != mnist::NAME => {
+                Source::Folder(_) => {
                     let kind = dataset.name.split(" in ").next();
                     kind.unwrap_or_default().into()
                 }

@@ -44,6 +44,31 @@ impl Split {
         }
     }
 
+    /// Makes rows of the columns of each image, and columns of its rows.
+    pub fn transpose(&mut self) {
+        let ImageShape {
+            height,
+            width,
+            channels,
+        } = self.shape;
+        let turned = ImageShape {
+            height: width,
+            width: height,
+            channels,
+        };
+        for image in self.pixels.chunks_exact_mut(self.shape.values()) {
+            let pixels = image.to_vec();
+            let mut places = image.chunks_exact_mut(channels);
+            for column in 0..width {
+                for (pixel, place) in (0..height).zip(&mut places) {
+                    let begin = (pixel * width + column) * channels;
+                    place.copy_from_slice(&pixels[begin..begin + channels]);
+                }
+            }
+        }
+        self.shape = turned;
+    }
+
     /// The values of one image, [`ImageShape::values`] of them.
     pub fn image(&self, index: usize) -> &[u8] {
         let values = self.shape.values();

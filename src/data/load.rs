@@ -2,11 +2,12 @@
 
 use super::dataset::{Dataset, Split};
 use super::hold_out::hold_out;
-use super::mnist::{cache, published};
 use super::pictures::folder::read_folder;
 use super::pictures::{Fit, Reading};
+use super::published::cache;
+use super::published::sets::{MNIST, Published};
 use super::source::{Notice, Source};
-use super::{arrays, idx, synthetic};
+use super::{arrays, idx, parquet, synthetic};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -26,6 +27,17 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// A data set of which nothing else is known.
+    fn of(dataset: Dataset, source: Source) -> Self {
+        Self {
+            dataset,
+            source,
+            labels: Vec::new(),
+            fit: None,
+            held_out: false,
+        }
+    }
+
     /// The data set with labels that stand for `names`; as it is where its labels have no names.
     ///
     /// # Errors
@@ -62,76 +74,76 @@ impl Loaded {
 ///
 /// If the data cannot be had; [`Source::Auto`] always finds some.
 pub fn load(source: &Source, reading: &Reading, notify: &mut dyn FnMut(Notice)) -> Result<Loaded> {
-    let loaded = |dataset, source: &Source| Loaded {
-        dataset,
-        source: source.clone(),
-        labels: Vec::new(),
-        fit: None,
-        held_out: false,
-    };
     match source {
-        Source::Auto => match cache::load(notify) {
-            Ok(dataset) => Ok(loaded(dataset, &Source::Mnist)),
+        Source::Auto => match load_published(&MNIST, notify) {
+            Ok(loaded) => Ok(loaded),
             Err(error) => {
                 notify(Notice::Warning(format!(
                     "using built-in digits, because MNIST cannot be had: {error}"
                 )));
-                Ok(loaded(synthetic::dataset(), &Source::Synthetic))
+                Ok(Loaded::of(synthetic::dataset(), Source::Synthetic))
             }
         },
-        Source::Mnist => Ok(loaded(cache::load(notify)?, source)),
-        Source::Synthetic => Ok(loaded(synthetic::dataset(), source)),
+        Source::Published(set) => load_published(set, notify),
+        Source::Synthetic => Ok(Loaded::of(synthetic::dataset(), Source::Synthetic)),
         Source::Folder(path) => {
-            let own = load_own(path, reading, notify)?;
-            let loaded = Loaded {
-                source: source.clone(),
-                ..own
-            };
+            let loaded = load_own(path, reading, notify)?;
             warn_of_odd_pixels(&loaded.dataset.train, notify);
             Ok(loaded)
         }
     }
 }
 
-/// Loads what somebody has: a file of arrays, or a folder of IDX files or of pictures.
+/// Loads a data set that is known by name.
+fn load_published(set: &'static Published, notify: &mut dyn FnMut(Notice)) -> Result<Loaded> {
+    let dataset = cache::load(set, notify)?;
+    Ok(Loaded {
+        labels: set.labels.iter().map(|&label| label.into()).collect(),
+        ..Loaded::of(dataset, Source::Published(set))
+    })
+}
+
+/// Loads what somebody has: a file of arrays, IDX files, or a folder of pictures.
 fn load_own(path: &Path, reading: &Reading, notify: &mut dyn FnMut(Notice)) -> Result<Loaded> {
     let source = Source::Folder(path.into());
     if arrays::is_arrays(path) {
         let (dataset, held_out) = arrays::read(path, reading)?;
         refuse_one_sided(&dataset)?;
         return Ok(Loaded {
-            dataset,
-            source,
-            labels: Vec::new(),
-            fit: None,
             held_out,
+            ..Loaded::of(dataset, source)
         });
     }
-    if path.is_dir() && !idx::is_in(path) {
-        let pictures = read_folder(path, reading, notify)?;
+    let is_idx = idx::is_in(path);
+    let is_parquet = !is_idx && parquet::is_in(path);
+    if is_parquet || path.is_dir() && !is_idx {
+        let pictures = match is_parquet {
+            true => parquet::read(path, reading, notify)?,
+            false => read_folder(path, reading, notify)?,
+        };
         return Ok(Loaded {
-            dataset: pictures.dataset,
-            source,
             labels: pictures.labels,
             fit: Some(reading.fit),
             held_out: pictures.held_out,
+            ..Loaded::of(pictures.dataset, source)
         });
     }
     let mut dataset = idx::read_folder(path)?;
+    if reading.transpose {
+        dataset.train.transpose();
+        dataset.test.transpose();
+    }
     let held_out = dataset.test.is_empty();
     if held_out {
         (dataset.train, dataset.test) = hold_out(&dataset.train, reading.test_share, reading.seed);
     }
     refuse_one_sided(&dataset)?;
-    if published::check(&dataset).is_ok() {
-        dataset.name = published::NAME.into();
+    if MNIST.check(&dataset).is_ok() {
+        dataset.name = MNIST.dataset_name();
     }
     Ok(Loaded {
-        dataset,
-        source,
-        labels: Vec::new(),
-        fit: None,
         held_out,
+        ..Loaded::of(dataset, source)
     })
 }
 

@@ -104,15 +104,10 @@ pub fn read_from(mut file: impl Read, most: usize) -> Result<Array, String> {
         true => last_dimension_fastest(&values, &shape),
         false => values,
     };
-    let numbers = match kind.letter {
-        b'b' => Numbers::Truth,
-        b'f' => Numbers::Fractions,
-        _ => Numbers::Whole,
-    };
     Ok(Array {
         shape,
         values,
-        numbers,
+        numbers: kind.numbers(),
     })
 }
 
@@ -168,10 +163,13 @@ fn shape(text: &str) -> Result<Vec<usize>, String> {
 }
 
 /// How a value is written.
-struct Kind {
-    letter: u8,
-    size: usize,
-    big_endian: bool,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kind {
+    /// `b` for bool, `i` and `u` for whole numbers, `f` for fractions.
+    pub letter: u8,
+    /// Bytes of a value.
+    pub size: usize,
+    pub big_endian: bool,
 }
 
 impl Kind {
@@ -206,8 +204,17 @@ impl Kind {
         }
     }
 
+    /// What kind of numbers such values are.
+    pub fn numbers(&self) -> Numbers {
+        match self.letter {
+            b'b' => Numbers::Truth,
+            b'f' => Numbers::Fractions,
+            _ => Numbers::Whole,
+        }
+    }
+
     /// The nearest float32 to a value.
-    fn value(&self, bytes: &[u8]) -> f32 {
+    pub fn value(&self, bytes: &[u8]) -> f32 {
         let mut little = [0; 8];
         little[..bytes.len()].copy_from_slice(bytes);
         if self.big_endian {

@@ -1,5 +1,7 @@
 //! Where images come from, and what is told while they are fetched.
 
+use super::published::sets::{Published, SETS};
+use super::shape::ImageShape;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -13,11 +15,12 @@ pub enum Source {
     /// MNIST if it can be had, else the built-in digits.
     #[default]
     Auto,
-    /// MNIST from the cache, else downloaded.
-    Mnist,
+    /// A data set that is known by name, from the cache, else downloaded.
+    Published(&'static Published),
     /// Digits that the program draws itself.
     Synthetic,
-    /// A folder with IDX files or with pictures, or a file of NumPy's arrays.
+    /// A folder with IDX files or with pictures, a file of NumPy's arrays, a Parquet file of pictures or a folder with
+    /// some, or the training images of some IDX files.
     Folder(PathBuf),
 }
 
@@ -25,13 +28,15 @@ impl FromStr for Source {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "" => Err(Error::input("data source", "it is empty")
-                .hint("give `auto`, `mnist`, `synthetic`, a folder or a file of arrays")),
-            "auto" => Ok(Self::Auto),
-            "mnist" => Ok(Self::Mnist),
-            "synthetic" => Ok(Self::Synthetic),
-            folder => Ok(Self::Folder(folder.into())),
+        let published = SETS.into_iter().find(|set| set.name == text);
+        match (published, text) {
+            (Some(set), _) => Ok(Self::Published(set)),
+            (None, "") => Err(Error::input("data source", "it is empty").hint(
+                "give `auto`, `mnist`, `fashion-mnist`, `cifar-10`, `synthetic`, a folder, or a file of arrays or pictures",
+            )),
+            (None, "auto") => Ok(Self::Auto),
+            (None, "synthetic") => Ok(Self::Synthetic),
+            (None, folder) => Ok(Self::Folder(folder.into())),
         }
     }
 }
@@ -40,7 +45,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auto => f.write_str("auto"),
-            Self::Mnist => f.write_str("mnist"),
+            Self::Published(set) => f.write_str(set.name),
             Self::Synthetic => f.write_str("synthetic"),
             Self::Folder(folder) => folder.display().fmt(f),
         }
@@ -58,6 +63,17 @@ impl TryFrom<String> for Source {
 impl From<Source> for String {
     fn from(source: Source) -> Self {
         source.to_string()
+    }
+}
+
+impl Source {
+    /// The shape of its images, where that is known before they are loaded.
+    pub fn shape(&self) -> Option<ImageShape> {
+        match self {
+            Self::Auto | Self::Synthetic => Some(ImageShape::MNIST),
+            Self::Published(set) => Some(set.shape),
+            Self::Folder(_) => None,
+        }
     }
 }
 

@@ -1,15 +1,11 @@
 //! A stand-in for the Hugging Face hub, on the loopback interface, in good order or at fault.
 //!
-//! It answers as the hub does where MNIST is asked for: two Parquet files, each under its SHA-256 sum. They are made from
-//! any folder of IDX files, so that a small one serves where what counts is the download, and MNIST's own where it has to
-//! end well.
+//! It answers as the hub does where a data set is asked for: two Parquet files, each under its SHA-256 sum. They are made
+//! of any images, so that a few serve where what counts is the download, and MNIST's own where it has to end well.
 
+use crate::parquet_files::{Picture, of_pictures};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
-use parquet::basic::Compression;
-use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int64Type};
-use parquet::file::properties::WriterProperties;
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::parser::parse_message_type;
+use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::ops::Range;
@@ -20,22 +16,49 @@ use std::thread;
 use std::time::Duration;
 use vae::checksum::sha256;
 use vae::data::idx::read_folder;
-use vae::data::{ImageShape, Split};
+use vae::data::{Dataset, ImageShape, Split};
 
-/// Where the hub has the two files, after its own address.
-const FOLDER: &str = "/datasets/ylecun/mnist/resolve/refs%2Fconvert%2Fparquet/";
-/// Their names: the one for tests is asked for first.
+/// A data set of the hub.
+#[derive(Debug, Clone, Copy)]
+pub struct Repository {
+    name: &'static str,
+    /// The one for tests is asked for first.
+    pub files: [&'static str; 2],
+}
+
+/// The names of MNIST's files.
 pub const FILES: [&str; 2] = ["mnist/test/0000.parquet", "mnist/train/0000.parquet"];
+pub const MNIST: Repository = Repository {
+    name: "ylecun/mnist",
+    files: FILES,
+};
+pub const FASHION_MNIST: Repository = Repository {
+    name: "zalando-datasets/fashion_mnist",
+    files: [
+        "fashion_mnist/test/0000.parquet",
+        "fashion_mnist/train/0000.parquet",
+    ],
+};
+pub const CIFAR_10: Repository = Repository {
+    name: "cifar10",
+    files: [
+        "plain_text/test/0000.parquet",
+        "plain_text/train/0000.parquet",
+    ],
+};
+
+impl Repository {
+    /// The number of a file, if a path after the hub's own address is that of one.
+    fn file_at(&self, path: &str) -> Option<usize> {
+        let folder = format!("/datasets/{}/resolve/refs%2Fconvert%2Fparquet/", self.name);
+        let name = path.strip_prefix(&folder)?;
+        self.files.iter().position(|file| *file == name)
+    }
+}
 
 /// The version of the data set.
 const COMMIT: &str = "1111111111111111111111111111111111111111";
 const NOT_FOUND: &str = "404 Not Found";
-
-/// The columns of the hub's image data sets.
-const COLUMNS: &str = "message schema {
-    OPTIONAL GROUP image { OPTIONAL BYTE_ARRAY bytes; OPTIONAL BYTE_ARRAY path (UTF8); }
-    OPTIONAL INT64 label;
-}";
 
 /// What is wrong with a hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,50 +103,37 @@ impl File {
 
 /// The two files as the hub would have them, in the order of [`FILES`], from a folder of four IDX files.
 pub fn files(folder: &Path) -> [File; 2] {
-    let dataset = read_folder(folder).unwrap();
+    files_of(&read_folder(folder).unwrap())
+}
+
+/// The same of a data set.
+pub fn files_of(dataset: &Dataset) -> [File; 2] {
     [&dataset.test, &dataset.train].map(|split| File::new(parquet(split)))
 }
 
 /// A row for each image: a PNG file, no path, and the label.
 fn parquet(split: &Split) -> Vec<u8> {
-    let count = split.len();
-    let pictures: Vec<ByteArray> = (0..count).map(|at| png(split.image(at)).into()).collect();
-    let labels: Vec<i64> = split.labels.iter().map(|&label| label.into()).collect();
-
-    let columns = parse_message_type(COLUMNS).unwrap();
-    // PNG files get no smaller.
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::UNCOMPRESSED)
-        .set_dictionary_enabled(false)
-        .build();
-    let mut file =
-        SerializedFileWriter::new(Vec::new(), columns.into(), properties.into()).unwrap();
-    let mut rows = file.next_row_group().unwrap();
-    write_column::<ByteArrayType>(&mut rows, &pictures, &vec![2; count]);
-    write_column::<ByteArrayType>(&mut rows, &[], &vec![1; count]);
-    write_column::<Int64Type>(&mut rows, &labels, &vec![1; count]);
-    rows.close().unwrap();
-    file.into_inner().unwrap()
+    // Many of a made-up data set are the same.
+    let mut made: HashMap<&[u8], Picture> = HashMap::new();
+    let rows = (0..split.len()).map(|at| {
+        let pixels = split.image(at);
+        let picture = made.entry(pixels);
+        let picture = picture.or_insert_with(|| png(pixels, split.shape).into());
+        (picture.clone(), split.labels[at].into())
+    });
+    // Picture files get no smaller.
+    of_pictures(&rows.collect::<Vec<_>>(), None, false)
 }
 
-/// A row's level says how much of a path of optional things is there. All of `image.bytes` is 2, of `image.path` only the
-/// first part is, and all of `label` is 1.
-fn write_column<T: DataType>(
-    rows: &mut SerializedRowGroupWriter<Vec<u8>>,
-    values: &[T::T],
-    levels: &[i16],
-) {
-    let mut column = rows.next_column().unwrap().unwrap();
-    let writer = column.typed::<T>();
-    writer.write_batch(values, Some(levels), None).unwrap();
-    column.close().unwrap();
-}
-
-fn png(pixels: &[u8]) -> Vec<u8> {
-    let ImageShape { width, height, .. } = ImageShape::MNIST;
+fn png(pixels: &[u8], shape: ImageShape) -> Vec<u8> {
+    let [width, height] = [shape.width, shape.height].map(|size| size as u32);
+    let colours = match shape.channels {
+        1 => ExtendedColorType::L8,
+        _ => ExtendedColorType::Rgb8,
+    };
     let mut file = Vec::new();
     PngEncoder::new(&mut file)
-        .write_image(pixels, width as u32, height as u32, ExtendedColorType::L8)
+        .write_image(pixels, width, height, colours)
         .unwrap();
     file
 }
@@ -135,6 +145,7 @@ pub struct Hub {
 }
 
 struct State {
+    repository: Repository,
     files: [File; 2],
     fault: Fault,
     hurry: AtomicBool,
@@ -143,10 +154,16 @@ struct State {
 }
 
 impl Hub {
+    /// A hub that has MNIST.
     pub fn start(files: &[File; 2], fault: Fault) -> Self {
+        Self::serving(MNIST, files, fault)
+    }
+
+    pub fn serving(repository: Repository, files: &[File; 2], fault: Fault) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(State {
+            repository,
             files: files.clone(),
             fault,
             hurry: AtomicBool::new(false),
@@ -188,12 +205,12 @@ impl State {
         let mut words = request.split_whitespace();
         let (method, path) = (words.next(), words.next().unwrap_or_default());
         let is_get = method == Some("GET");
-        let name = path.strip_prefix(FOLDER).unwrap_or_default();
-        let number = FILES.iter().position(|file| *file == name);
+        let number = self.repository.file_at(path);
         if let Some(number) = number
             && is_get
         {
-            self.downloads.lock().unwrap().push(FILES[number]);
+            let name = self.repository.files[number];
+            self.downloads.lock().unwrap().push(name);
         }
         match (self.fault, number) {
             (Fault::Status(status), _) => without_content(&mut stream, status),

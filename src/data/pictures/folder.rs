@@ -1,7 +1,7 @@
 //! A folder of pictures as a data set.
 
 use super::cache::{self, Decoded};
-use super::decode::{LARGEST_FILE, decode, dimensions};
+use super::decode::{decode, dimensions};
 use super::fit::fit;
 use super::list::{List, PictureFile, list};
 use super::reading::Reading;
@@ -11,7 +11,7 @@ use crate::data::hold_out::held_out;
 use crate::data::shape::ImageShape;
 use crate::data::source::Notice;
 use crate::parallel::map;
-use crate::{Error, Result, files};
+use crate::{Error, Result};
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -47,14 +47,28 @@ pub fn read_folder(
     reading: &Reading,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<Pictures> {
+    read(list(folder)?, folder, reading, notify)
+}
+
+/// The same of a list of pictures that are in some place.
+///
+/// # Errors
+///
+/// The same.
+pub fn read(
+    list: List,
+    place: &Path,
+    reading: &Reading,
+    notify: &mut dyn FnMut(Notice),
+) -> Result<Pictures> {
     let List {
         files,
         labels,
         notes,
-    } = list(folder)?;
+    } = list;
     if files.is_empty() {
         let hint = "pictures are PNG, JPEG, WebP, BMP, GIF and TIFF files; IDX files have names such as train-images-idx3-ubyte";
-        return Err(Error::input(folder.display(), "holds no pictures").hint(hint));
+        return Err(Error::input(place.display(), "holds no pictures").hint(hint));
     }
     notes
         .into_iter()
@@ -74,7 +88,7 @@ pub fn read_folder(
     let is_new = kept.is_none();
     let decoded = kept.unwrap_or_else(|| decode_all(&files, shape, reading, notify));
     let bad = in_words(&decoded, &files);
-    refuse_bad(&decoded, &bad, files.len(), folder, reading)?;
+    refuse_bad(&decoded, &bad, files.len(), place, reading)?;
     let nothing = Decoded::nothing(shape);
     let new = [
         is_new.then_some((&key, &decoded)),
@@ -92,7 +106,7 @@ pub fn read_folder(
     }
     let held_out = files.iter().all(|file| file.is_test.is_none());
     let [train, test] = halves(decoded, &files, &digests, reading);
-    let name = format!("pictures in {}", folder.display());
+    let name = format!("pictures in {}", place.display());
     Ok(Pictures {
         dataset: Dataset { train, test, name },
         labels,
@@ -115,18 +129,18 @@ fn refuse_bad(
     decoded: &Decoded,
     bad: &str,
     files: usize,
-    folder: &Path,
+    place: &Path,
     reading: &Reading,
 ) -> Result<()> {
     let allowed = reading.bad_images.unwrap_or(files.div_ceil(BAD_ONE_IN));
     if decoded.bad.len() > allowed {
         let hint = "to go on without them: --bad-images N";
-        return Err(Error::input(folder.display(), bad).hint(hint));
+        return Err(Error::input(place.display(), bad).hint(hint));
     }
     match files - decoded.bad.len() {
         0 | 1 => {
             let why = "there is no picture to learn from, or none to be tested on";
-            Err(Error::input(folder.display(), why).hint("it takes two at least"))
+            Err(Error::input(place.display(), why).hint("it takes two at least"))
         }
         _ => Ok(()),
     }
@@ -158,7 +172,7 @@ fn halves(
 /// The checksum of each file's content; of what cannot be read an empty text.
 fn digests(files: &[PictureFile], notify: &mut dyn FnMut(Notice)) -> Vec<String> {
     let digest = |file: &PictureFile| {
-        let content = files::read(&file.path, LARGEST_FILE);
+        let content = file.content();
         content.map_or_else(|_| String::new(), |content| sha256(&[&content]))
     };
     let mut digests = Vec::with_capacity(files.len());
@@ -190,7 +204,7 @@ fn shape(files: &[PictureFile], reading: &Reading) -> Result<ImageShape> {
     let step = files.len().div_ceil(LOOKED_AT);
     let some: Vec<&PictureFile> = files.iter().step_by(step).collect();
     let found = map(some, |file| {
-        let content = files::read(&file.path, LARGEST_FILE).ok()?;
+        let content = file.content().ok()?;
         let (size, may_have_colours) = dimensions(&content).ok()?;
         let has_colours = reading.channels.is_none()
             && may_have_colours
@@ -204,14 +218,14 @@ fn shape(files: &[PictureFile], reading: &Reading) -> Result<ImageShape> {
     });
     let found: Vec<([usize; 2], bool)> = found.into_iter().flatten().collect();
     if found.is_empty() {
-        let first = &files[0].path;
-        let why = files::read(first, LARGEST_FILE).map_err(|error| error.why);
-        let why = why.and_then(|content| dimensions(&content)).err();
+        let first = &files[0];
+        let content = first.content();
+        let why = content.and_then(|content| dimensions(&content)).err();
         let why = format!(
             "cannot be read, nor can others beside it: {}",
             why.unwrap_or_default()
         );
-        return Err(Error::input(first.display(), why));
+        return Err(Error::input(first.place(), why));
     }
     let sizes: Vec<[usize; 2]> = found.iter().map(|(size, _)| *size).collect();
     let channels = if found.iter().any(|(_, has_colours)| *has_colours) {
@@ -277,7 +291,7 @@ fn decode_all(
 ) -> Decoded {
     let (mut pixels, mut bad) = (Vec::new(), Vec::new());
     let image = |file: &PictureFile| {
-        let content = files::read(&file.path, LARGEST_FILE).map_err(|error| error.why)?;
+        let content = file.content()?;
         Ok::<_, String>(fit(decode(&content)?, shape, reading.fit))
     };
     let mut number = 0;

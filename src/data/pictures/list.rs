@@ -1,6 +1,8 @@
 //! Which picture files there are in a folder, and what the folders say of them.
 
-use crate::{Error, Result};
+use super::decode::LARGEST_FILE;
+use crate::{Error, Result, files};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
@@ -19,9 +21,9 @@ const MOST_LABELS: usize = 256;
 const TRAIN: [&str; 2] = ["train", "training"];
 const TEST: [&str; 5] = ["test", "testing", "val", "valid", "validation"];
 
-/// The picture files in a folder.
+/// Picture files.
 #[derive(Debug)]
-pub(super) struct List {
+pub struct List {
     /// In the order of their names.
     pub files: Vec<PictureFile>,
     /// What the folders are called that the labels stand for; empty where there are none.
@@ -32,14 +34,60 @@ pub(super) struct List {
 
 /// A picture file.
 #[derive(Debug)]
-pub(super) struct PictureFile {
-    pub path: PathBuf,
+pub struct PictureFile {
+    /// Where its content is.
+    pub content: Content,
     /// From the folder on.
     pub name: PathBuf,
     /// The number of its label, or 0.
     pub label: u8,
     /// Whether it is to be tested on, if its folder says it.
     pub is_test: Option<bool>,
+}
+
+/// Where the content of a picture file is.
+#[derive(Debug)]
+pub enum Content {
+    /// On disk.
+    File(PathBuf),
+    /// Here.
+    Bytes(Vec<u8>),
+}
+
+impl PictureFile {
+    /// Its content.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be read.
+    pub fn content(&self) -> std::result::Result<Cow<'_, [u8]>, String> {
+        match &self.content {
+            Content::File(path) => {
+                let content = files::read(path, LARGEST_FILE);
+                content.map(Cow::Owned).map_err(|error| error.why)
+            }
+            Content::Bytes(content) => Ok(Cow::Borrowed(content)),
+        }
+    }
+
+    /// What it is called in messages.
+    pub fn place(&self) -> String {
+        match &self.content {
+            Content::File(path) => path.display().to_string(),
+            Content::Bytes(_) => self.name.display().to_string(),
+        }
+    }
+}
+
+/// Which half of a data set a folder or a file is by its name, as in `test` or `test-00000-of-00001`; whether it is to be
+/// tested on.
+pub fn half_of(name: &str) -> Option<bool> {
+    let word = name.split(['-', '.']).next().unwrap_or_default();
+    let is = |halves: &[&str]| halves.iter().any(|half| word.eq_ignore_ascii_case(half));
+    match (is(&TRAIN), is(&TEST)) {
+        (false, false) => None,
+        (_, is_test) => Some(is_test),
+    }
 }
 
 /// Looks for picture files in a folder and those in it; what is hidden is passed over. If it has folders `train` and
@@ -126,7 +174,7 @@ pub(super) fn list(folder: &Path) -> Result<List> {
         PictureFile {
             label: number.unwrap_or_default() as u8,
             is_test: has_halves.then(|| half(&name, &TEST)),
-            path,
+            content: Content::File(path),
             name,
         }
     });

@@ -9,5 +9,5 @@ pub mod reading;
 
 pub use decode::decode;
 pub use fit::{Fit, fit};
-pub use list::is_picture;
+pub use list::{Content, List, PictureFile, half_of, is_picture};
 pub use reading::Reading;

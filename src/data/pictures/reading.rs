@@ -15,6 +15,8 @@ pub struct Reading {
     pub test_share: f64,
     /// Decides which those are.
     pub seed: u64,
+    /// Whether rows and columns of IDX files change places.
+    pub transpose: bool,
     /// How many files may be none that can be read; without it one in a hundred.
     pub bad_images: Option<usize>,
 }
@@ -27,6 +29,7 @@ impl Default for Reading {
             fit: Fit::default(),
             test_share: 0.1,
             seed: 42,
+            transpose: false,
             bad_images: None,
         }
     }

@@ -1,4 +1,4 @@
-//! MNIST from the Hugging Face hub.
+//! Published data sets from the Hugging Face hub.
 //!
 //! Three steps: `hf-hub` fetches two Parquet files into the cache that all Hugging Face programs
 //! share, they are compared with the checksums the hub gave for them, and `candle-datasets`
@@ -7,28 +7,24 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::panic;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use candle_core::Tensor;
 use hf_hub::progress::{DownloadEvent, ProgressEvent, ProgressHandler};
 use hf_hub::{HFClient, HFClientSync, HFError, HFRepositorySync, RepoTypeDataset};
 
-use super::published;
+use super::sets::{Published, Repository};
 use crate::checksum::sha256;
 use crate::data::dataset::{Dataset, Split};
 use crate::data::shape::ImageShape;
 use crate::data::source::Notice;
+use crate::patience::{Pulse, patiently, quietly};
 use crate::{Error, Result};
 
-/// Where candle-datasets expects them: the repository, the revision, the files.
-const OWNER: &str = "ylecun";
-const REPOSITORY: &str = "mnist";
+/// The revision of a repository in which candle-datasets expects its files.
 const REVISION: &str = "refs/convert/parquet";
-const FILES: [&str; 2] = ["mnist/test/0000.parquet", "mnist/train/0000.parquet"];
 
 /// How often a request that finds nobody, or a server in trouble, is repeated.
 const RETRIES: usize = 2;
@@ -40,8 +36,8 @@ const DECODING: u64 = 60;
 /// How often a download that takes its time says how far it is.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
-/// MNIST from the cache of the hub client, else from the hub.
-pub(super) fn fetch(notify: &mut dyn FnMut(Notice)) -> Result<Dataset> {
+/// A data set from the cache of the hub client, else from the hub.
+pub(super) fn fetch(set: &'static Published, notify: &mut dyn FnMut(Notice)) -> Result<Dataset> {
     let unusable = |error| match error {
         HFError::Url(why) => Error::input("HF_ENDPOINT", format!("this is not an address: {why}"))
             .hint("it is usually not set, or https://huggingface.co"),
@@ -52,28 +48,28 @@ pub(super) fn fetch(notify: &mut dyn FnMut(Notice)) -> Result<Dataset> {
         .build()
         .map_err(unusable)?;
     let endpoint = client.endpoint().to_owned();
-    let kept = client
-        .cache_dir()
-        .join(format!("datasets--{OWNER}--{REPOSITORY}"));
+    let kept = client.cache_dir().join(set.hub.folder());
     let client = HFClientSync::from_inner(client).map_err(unusable)?;
 
     let mut first = true;
     loop {
-        let files = fetch_files(&client, &endpoint, notify)?;
-        let why = match verify(&files).and_then(|()| decode()) {
+        let files = fetch_files(set, &client, &endpoint, notify)?;
+        let why = match verify(&set.hub, &files).and_then(|()| decode(set)) {
             Ok(dataset) => return Ok(dataset),
             Err(why) => why,
         };
-        discard(&kept)?;
+        discard(set, &kept)?;
         if !first {
             return Err(failure(
+                set,
                 &endpoint,
                 format!("what arrives is damaged: {why}"),
             ));
         }
         first = false;
         notify(Notice::Warning(format!(
-            "the copy of MNIST in {} is damaged ({why}); downloading it again",
+            "the copy of {} in {} is damaged ({why}); downloading it again",
+            set.title,
             kept.display()
         )));
     }
@@ -81,14 +77,15 @@ pub(super) fn fetch(notify: &mut dyn FnMut(Notice)) -> Result<Dataset> {
 
 /// The local paths of the two files, downloaded if need be.
 fn fetch_files(
+    set: &'static Published,
     client: &HFClientSync,
     endpoint: &str,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<Vec<PathBuf>> {
-    let repository = client.dataset(OWNER, REPOSITORY);
+    let repository = client.dataset(set.hub.owner, set.hub.name);
     let mut announced = false;
     let mut paths = Vec::new();
-    for file in FILES {
+    for file in set.hub.files {
         let local = repository
             .download_file()
             .filename(file)
@@ -101,16 +98,17 @@ fn fetch_files(
         }
         if offline() {
             let why = "HF_HUB_OFFLINE is set, and there is no good copy on this machine";
-            return Err(failure(endpoint, why));
+            return Err(failure(set, endpoint, why));
         }
         if !announced {
             announced = true;
             notify(Notice::Note(format!(
-                "downloading MNIST from {endpoint} (about 16 MB)"
+                "downloading {} from {endpoint} (about {} MB)",
+                set.title, set.hub.megabytes
             )));
         }
         let path = download(repository.clone(), file, notify);
-        paths.push(path.map_err(|why| failure(endpoint, why))?);
+        paths.push(path.map_err(|why| failure(set, endpoint, why))?);
     }
     Ok(paths)
 }
@@ -167,8 +165,8 @@ fn silence() -> u64 {
 ///
 /// This must come before decoding. The Parquet reader repeats some errors for ever, and
 /// candle-datasets asks it again for as long as it gets an answer.
-fn verify(files: &[PathBuf]) -> std::result::Result<(), String> {
-    for (file, path) in FILES.iter().zip(files) {
+fn verify(hub: &Repository, files: &[PathBuf]) -> std::result::Result<(), String> {
+    for (file, path) in hub.files.iter().zip(files) {
         let explain = |error| format!("{file}: {error}");
         let blob = fs::canonicalize(path).map_err(explain)?;
         let content = fs::read(&blob).map_err(explain)?;
@@ -181,36 +179,37 @@ fn verify(files: &[PathBuf]) -> std::result::Result<(), String> {
     Ok(())
 }
 
-/// Decodes the files in the hub client's cache; the result is MNIST to the last bit, or an error.
-fn decode() -> std::result::Result<Dataset, String> {
-    // candle-datasets panics on a picture that it cannot decode. The panic is caught with the
-    // thread it happens in; its message is kept from the terminal.
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| ()));
-    let loaded = patiently(
-        DECODING,
-        |_| candle_datasets::vision::mnist::load(),
-        |_, _| (),
-    );
-    panic::set_hook(hook);
-
+/// Decodes the files in the hub client's cache; the result is the data set, or an error.
+fn decode(set: &'static Published) -> std::result::Result<Dataset, String> {
+    // candle-datasets panics on a picture that it cannot decode.
+    let loaded = quietly(|| patiently(DECODING, |_| (set.hub.decode)(), |_, _| ()));
     let loaded = loaded
         .map_err(|_| "it cannot be decoded")?
         .map_err(first_line)?;
+    let split = |images, labels| split(images, labels, set.shape).map_err(first_line);
     let dataset = Dataset {
-        train: split(&loaded.train_images, &loaded.train_labels).map_err(first_line)?,
-        test: split(&loaded.test_images, &loaded.test_labels).map_err(first_line)?,
-        name: published::NAME.into(),
+        train: split(&loaded.train_images, &loaded.train_labels)?,
+        test: split(&loaded.test_images, &loaded.test_labels)?,
+        name: set.dataset_name(),
     };
-    published::check(&dataset)?;
+    set.check(&dataset)?;
     Ok(dataset)
 }
 
 /// Turns candle's numbers, 0 to 1, back into the bytes they were made from.
-fn split(images: &Tensor, labels: &Tensor) -> candle_core::Result<Split> {
+///
+/// # Shapes
+///
+/// Grey images are (count, rows x columns); those in colour are (count, channels, columns, rows), for so candle-datasets
+/// turns them.
+fn split(images: &Tensor, labels: &Tensor, shape: ImageShape) -> candle_core::Result<Split> {
+    let images = match images.rank() {
+        4 => images.permute((0, 3, 2, 1))?,
+        _ => images.clone(),
+    };
     let count = images.dim(0)?;
-    let mut pixels = Vec::with_capacity(count * ImageShape::MNIST.values());
-    // In blocks, because all of them as f32 are 188 MB, once more.
+    let mut pixels = Vec::with_capacity(images.elem_count());
+    // In blocks, because all of them as f32 are hundreds of MB, once more.
     const BLOCK: usize = 1000;
     for start in (0..count).step_by(BLOCK) {
         let block = images.narrow(0, start, BLOCK.min(count - start))?;
@@ -221,30 +220,24 @@ fn split(images: &Tensor, labels: &Tensor) -> candle_core::Result<Split> {
     Ok(Split {
         pixels,
         labels,
-        shape: ImageShape::MNIST,
+        shape,
     })
 }
 
 /// Removes the repository from the hub client's cache.
-fn discard(kept: &Path) -> Result<()> {
+fn discard(set: &Published, kept: &Path) -> Result<()> {
     match fs::remove_dir_all(kept) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::failed(
             kept.display(),
-            format!("this copy of MNIST is damaged and cannot be removed: {error}"),
+            format!(
+                "this copy of {} is damaged and cannot be removed: {error}",
+                set.title
+            ),
         )
         .hint("remove it by hand")),
         _ => Ok(()),
     }
 }
-
-/// What a thread tells the one that waits for it.
-enum Signal<T> {
-    Progress { arrived: u64, size: u64 },
-    Done(T),
-}
-
-/// The thread's end of the line.
-struct Pulse<T>(Sender<Signal<T>>);
 
 impl<T: Send> ProgressHandler for Pulse<T> {
     fn on_progress(&self, event: &ProgressEvent) {
@@ -260,41 +253,26 @@ impl<T: Send> ProgressHandler for Pulse<T> {
                 .map_or((0, 0), |file| (file.bytes_completed, file.total_bytes)),
             _ => return,
         };
-        // If nobody waits any longer, there is nobody to tell.
-        let _ = self.0.send(Signal::Progress { arrived, size });
-    }
-}
-
-/// Runs `work` on a thread of its own and waits until it is done or silent for `limit` seconds.
-///
-/// This turns what the libraries may do to us into errors: `Timeout` if they wait or loop for
-/// ever, `Disconnected` if they panic. A thread that went silent cannot be stopped: it is left
-/// behind.
-fn patiently<T: Send + 'static>(
-    limit: u64,
-    work: impl FnOnce(Pulse<T>) -> T + Send + 'static,
-    mut progress: impl FnMut(u64, u64),
-) -> std::result::Result<T, RecvTimeoutError> {
-    let (sender, receiver) = mpsc::channel();
-    // If there is no thread, the sender is dropped with `work`: `Disconnected` says so below.
-    let _ = thread::Builder::new().spawn(move || {
-        let result = work(Pulse(sender.clone()));
-        let _ = sender.send(Signal::Done(result));
-    });
-    loop {
-        match receiver.recv_timeout(Duration::from_secs(limit))? {
-            Signal::Progress { arrived, size } => progress(arrived, size),
-            Signal::Done(result) => return Ok(result),
-        }
+        self.beat(arrived, size);
     }
 }
 
 /// The error of a download.
-fn failure(endpoint: &str, why: impl std::fmt::Display) -> Error {
-    Error::failed(format!("downloading MNIST from {endpoint}"), why).hint(
-        "check the network and HF_ENDPOINT; or give the four IDX files: --data FOLDER; \
-         or use built-in digits: --data synthetic",
-    )
+fn failure(set: &Published, endpoint: &str, why: impl std::fmt::Display) -> Error {
+    let what = format!("downloading {} from {endpoint}", set.title);
+    Error::failed(what, why).hint(format!(
+        "check the network and HF_ENDPOINT; or {}; or use built-in digits: --data synthetic",
+        set.instead
+    ))
+}
+
+impl Repository {
+    /// The folder of the repository in the hub client's cache.
+    fn folder(&self) -> String {
+        let parts = ["datasets", self.owner, self.name];
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        parts.collect::<Vec<_>>().join("--")
+    }
 }
 
 /// What went wrong, in a few words: the hub client's own messages leave out the cause.
