@@ -1,11 +1,15 @@
 //! From the layers that a configuration names to the shapes of their weights.
 
 use super::geometry::{convolution, in_range, transposed_convolution};
+use super::nearest::{self, Change};
 use crate::config::{Config, LayerConfig, Likelihood};
+use crate::data::ImageShape;
 use crate::kernels::activation::Activation;
 use crate::nn::layer::{LayerPlan, LinearMap};
 use crate::nn::stage::Stage;
 use crate::{Error, Result};
+use std::collections::HashSet;
+use std::fmt;
 
 /// More weights than this are taken for a mistake: 1.2 GB with Adam's moments.
 const MOST_WEIGHTS: usize = 100_000_000;
@@ -13,6 +17,8 @@ const MOST_WEIGHTS: usize = 100_000_000;
 const MOST_VALUES: usize = 1 << 22;
 /// Likewise layers of the encoder or the decoder.
 const MOST_LAYERS: usize = 64;
+/// Of changes that would make layers fit so many are named.
+const SUGGESTED: usize = 3;
 
 /// All stages of a model, with their shapes.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,8 +34,19 @@ impl Architecture {
     ///
     /// # Errors
     ///
-    /// If a layer does not fit the one before, or is absurdly large; the error names it.
+    /// If a layer does not fit the one before, or the image, or is absurdly large; the error names it, and the nearest
+    /// that fits.
     pub fn plan(config: &Config) -> Result<Self> {
+        let plan = Self::planned(config).map_err(|misfit| misfit.explained(config))?;
+        let weights = plan.weights();
+        if weights > MOST_WEIGHTS {
+            let why = format!("has {weights} weights; at most {MOST_WEIGHTS} are allowed");
+            return Err(Error::input("the model", why));
+        }
+        Ok(plan)
+    }
+
+    fn planned(config: &Config) -> std::result::Result<Self, Misfit> {
         let shape = config.image_shape();
         let image = Shape::Grid(shape.grid());
         let mut encoder = Planner::new("encoder", image);
@@ -66,15 +83,11 @@ impl Architecture {
             return Err(Error::input("decoder", why));
         }
         let plan = Self {
+        decoder.end_with(shape, &config.decoder)?;
+        Ok(Self {
             encoder: encoder.stages,
             decoder: decoder.stages,
-        };
-        let weights = plan.weights();
-        if weights > MOST_WEIGHTS {
-            let why = format!("has {weights} weights; at most {MOST_WEIGHTS} are allowed");
-            return Err(Error::input("the model", why));
-        }
-        Ok(plan)
+        })
     }
 
     /// The layers with weights, in the order of the model.
@@ -108,6 +121,78 @@ impl Shape {
     }
 }
 
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Grid([rows, columns, channels]) => write!(f, "{rows}x{columns}x{channels}"),
+            Self::Flat(values) => write!(f, "{values} values"),
+        }
+    }
+}
+
+/// Why layers do not fit.
+struct Misfit {
+    part: &'static str,
+    /// The number of the layer, from 0 on, and how many values it gets; if it is one that does not fit.
+    layer: Option<(usize, usize)>,
+    why: String,
+}
+
+impl Misfit {
+    /// How far the layers do fit.
+    fn place(&self) -> (bool, Option<usize>) {
+        (self.part == "decoder", self.layer.map(|(layer, _)| layer))
+    }
+
+    /// The error that names the layer, and what is near to it and fits.
+    fn explained(self, config: &Config) -> Error {
+        let Some((layer, values)) = self.layer else {
+            return Error::input(self.part, self.why);
+        };
+        let error = Error::input(format!("{} layer {}", self.part, layer + 1), &self.why);
+        let is_encoder = self.part == "encoder";
+        let layers = if is_encoder {
+            &config.encoder
+        } else {
+            &config.decoder
+        };
+        let changes = nearest::changes(layers, layer, values, config.image_shape().values());
+        let judged = changes.into_iter().filter_map(|change| {
+            let mut config = config.clone();
+            match is_encoder {
+                true => config.encoder.clone_from(&change.layers),
+                false => config.decoder.clone_from(&change.layers),
+            }
+            match Architecture::planned(&config) {
+                Ok(_) => Some((true, change)),
+                // It is another one that does not fit then.
+                Err(other) if other.place() > self.place() => Some((false, change)),
+                Err(_) => None,
+            }
+        });
+        let mut judged: Vec<(bool, Change)> = judged.collect();
+        judged.sort_by(|(a_fits, a), (b_fits, b)| {
+            let by_layer = b_fits.cmp(a_fits).then(b.layer.cmp(&a.layer));
+            by_layer.then(a.distance.total_cmp(&b.distance))
+        });
+        let all_fit = judged.first().is_some_and(|(fits, _)| *fits);
+        judged.retain(|(fits, _)| *fits == all_fit);
+        let mut named = HashSet::new();
+        judged.retain(|(_, change)| named.insert((change.layer, change.what)));
+        let part = self.part;
+        let words = judged.iter().take(SUGGESTED).map(|(_, change)| {
+            let Change {
+                layer, what, to, ..
+            } = change;
+            format!("{part} layer {} with {what} {to}", layer + 1)
+        });
+        match words.collect::<Vec<_>>().join(", or ") {
+            none if none.is_empty() => error,
+            words => error.hint(format!("what fits is {words}")),
+        }
+    }
+}
+
 /// Follows the shape of an image through the layers of an encoder or a decoder.
 struct Planner {
     part: &'static str,
@@ -126,16 +211,48 @@ impl Planner {
         }
     }
 
-    fn layers(&mut self, layers: &[LayerConfig]) -> Result<()> {
+    /// What is wrong with the layers from the one of a number on, or with all of them.
+    fn misfit(&self, layer: Option<(usize, usize)>, why: String) -> Misfit {
+        Misfit {
+            part: self.part,
+            layer,
+            why,
+        }
+    }
+
+    fn layers(&mut self, layers: &[LayerConfig]) -> std::result::Result<(), Misfit> {
         if layers.len() > MOST_LAYERS {
             let why = format!("has {} layers, more than {MOST_LAYERS}", layers.len());
-            return Err(Error::input(self.part, why));
+            return Err(self.misfit(None, why));
         }
         for (index, layer) in layers.iter().enumerate() {
-            self.layer(layer)
-                .map_err(|why| Error::input(format!("{} layer {}", self.part, index + 1), why))?;
+            let gets = self.shape;
+            self.layer(layer).map_err(|why| {
+                let why = format!("{why} (it gets {gets})");
+                self.misfit(Some((index, gets.values())), why)
+            })?;
         }
         Ok(())
+    }
+
+    /// Checks that the last of the layers makes images of a shape.
+    fn end_with(
+        &mut self,
+        image: ImageShape,
+        layers: &[LayerConfig],
+    ) -> std::result::Result<(), Misfit> {
+        let makes = self.shape;
+        let outputs = self.flatten();
+        let wanted = Shape::Grid(image.grid());
+        if outputs == wanted.values() {
+            return Ok(());
+        }
+        let why = format!(
+            "makes {makes}, and must end with {} values, {wanted}",
+            wanted.values()
+        );
+        let last = layers.len().checked_sub(1);
+        Err(self.misfit(last.map(|last| (last, outputs)), why))
     }
 
     fn layer(&mut self, layer: &LayerConfig) -> std::result::Result<(), String> {
@@ -157,15 +274,16 @@ impl Planner {
                 self.push("dense", 2, map, dense.activation, dense.dropout)
             }
             LayerConfig::Reshape([channels, rows, columns]) => {
-                let values = self.flatten();
+                let values = self.shape.values();
                 let wanted = channels
                     .checked_mul(*rows)
                     .and_then(|area| area.checked_mul(*columns));
                 if wanted != Some(values) {
                     return Err(format!(
-                        "cannot reshape {values} values to {channels}x{rows}x{columns}"
+                        "cannot reshape {values} values to {channels} channels of {rows}x{columns}"
                     ));
                 }
+                self.flatten();
                 let grid = [*rows, *columns, *channels];
                 self.stages.push(Stage::Unflatten(grid));
                 self.shape = Shape::Grid(grid);
@@ -216,16 +334,16 @@ impl Planner {
     }
 
     /// Takes away the sigmoid that what is there ends with: what is left are logits.
-    fn end_with_logits(&mut self) -> Result<()> {
+    fn end_with_logits(&mut self) -> std::result::Result<(), Misfit> {
         match self.stages.last_mut() {
             Some(Stage::Layer(layer)) if layer.activation == Activation::Sigmoid => {
                 layer.activation = Activation::None;
                 Ok(())
             }
-            _ => Err(Error::input(
-                self.part,
-                "must end with a sigmoid: under a Bernoulli likelihood its values are probabilities",
-            )),
+            _ => {
+                let why = "must end with a sigmoid: under a Bernoulli likelihood its values are probabilities";
+                Err(self.misfit(None, why.into()))
+            }
         }
     }
 
@@ -332,7 +450,11 @@ mod tests {
                 r#"{"decoder": [{"reshape": [3, 7, 7]}]}"#,
                 "decoder layer 1",
             ),
-            (r#"{"decoder": [{"dense": {"features": 783}}]}"#, "decoder"),
+            (
+                r#"{"decoder": [{"dense": {"features": 783}}]}"#,
+                "decoder layer 1",
+            ),
+            (r#"{"decoder": []}"#, "decoder"),
             (
                 r#"{"decoder": [{"dense": {"features": 400000}}, {"dense": {"features": 784}}]}"#,
                 "the model",
@@ -346,6 +468,50 @@ mod tests {
             let config = Config::parse(text, "test").expect("a config");
             let error = Architecture::plan(&config).expect_err(text);
             assert_eq!(error.what, what, "{error}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_layers_that_fit_are_named() {
+        let conv = |kernel: usize, padding: usize| {
+            format!(
+                r#"{{"conv_transpose": {{"channels": 1, "kernel": {kernel}, "stride": 2, "padding": {padding}}}}}"#
+            )
+        };
+        let decoder = |layers: &[&str]| format!(r#"{{"decoder": [{}]}}"#, layers.join(", "));
+        let dense = r#"{"dense": {"features": 196}}"#;
+        let cases = [
+            // Of 14 x 14, 30 x 30.
+            (
+                decoder(&[dense, r#"{"reshape": [1, 14, 14]}"#, &conv(4, 0)]),
+                "decoder layer 3: makes 30x30x1, and must end with 784 values, 28x28x1",
+                "what fits is decoder layer 3 with a padding of 1, or decoder layer 3 with a kernel of 2, \
+                 or decoder layer 2 with a shape of [1, 13, 13] and features of 169 before it",
+            ),
+            (
+                decoder(&[dense, r#"{"reshape": [3, 8, 8]}"#, &conv(4, 1), &conv(4, 1)]),
+                "decoder layer 2: cannot reshape 196 values to 3 channels of 8x8 (it gets 196 values)",
+                "what fits is decoder layer 2 with a shape of [4, 7, 7]",
+            ),
+            (
+                decoder(&[r#"{"dense": {"features": 783}}"#]),
+                "decoder layer 1: makes 783 values, and must end with 784 values, 28x28x1",
+                "what fits is decoder layer 1 with features of 784",
+            ),
+            (
+                r#"{"encoder": [{"conv": {"channels": 8, "kernel": 32, "padding": 1}}]}"#.into(),
+                "encoder layer 1: a kernel of 32 is larger than its input of 28 (it gets 28x28x1)",
+                "what fits is encoder layer 1 with a padding of 2, or encoder layer 1 with a kernel of 30",
+            ),
+        ];
+        for (text, what, hint) in cases {
+            let config = Config::parse(&text, "test").expect("a config");
+            let error = Architecture::plan(&config).expect_err(&text);
+            assert_eq!(error.to_string(), what);
+            assert!(
+                error.hint.as_deref().unwrap_or_default().starts_with(hint),
+                "{error:?}"
+            );
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod filling;
 pub mod geometry;
 pub mod likeliest;
 pub mod onnx;
+mod nearest;
 pub mod paths;
 pub mod prior;
 pub mod rounding;
