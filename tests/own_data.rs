@@ -520,6 +520,12 @@ fn transposed_images_are_put_upright() {
     }
     assert!(place.read("run.png") == place.read("upright.png"));
     place.ok("train --resume run --steps 8");
+    place.write("one.npy", npy::bytes(&[0, 200, 9, 90], &[2, 1, 2]));
+    place.refused(
+        "train --config transpose.json --data one.npy --out none",
+        2,
+        "transpose: is for IDX files",
+    );
 }
 
 #[cfg(feature = "download")]
@@ -605,7 +611,14 @@ fn the_files_of_the_hub_are_read_where_they_lie() {
         said.contains("60000 training and 10000 test images\n"),
         "{said}"
     );
-    assert!(said.contains("labels: 0 0, 1 1, 2 2"), "{said}");
+    // Its labels are there, without names.
+    assert!(!said.contains("labels"), "{said}");
+    place.ok("encode --model run codes.csv");
+    let codes = place.text("codes.csv");
+    assert!(
+        codes.lines().nth(1).unwrap().starts_with("7,"),
+        "{codes:.40}"
+    );
 }
 
 #[test]

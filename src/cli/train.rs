@@ -205,7 +205,12 @@ impl Train {
             labels,
             fit,
             held_out,
+            transposed,
         } = loaded;
+        if config.transpose && !transposed {
+            let why = format!("is for IDX files; these are {}", dataset.name);
+            return Err(Error::input("transpose", why));
+        }
         let shape = dataset.shape();
         // What has MNIST's shape by itself needs not be told.
         config.image = match fit.is_none() && shape == ImageShape::MNIST {

@@ -24,6 +24,8 @@ pub struct Loaded {
     pub fit: Option<Fit>,
     /// Whether the data have no test images, so that some were held out.
     pub held_out: bool,
+    /// Whether rows and columns changed places, as IDX files alone are asked to.
+    pub transposed: bool,
 }
 
 impl Loaded {
@@ -35,6 +37,7 @@ impl Loaded {
             labels: Vec::new(),
             fit: None,
             held_out: false,
+            transposed: false,
         }
     }
 
@@ -143,6 +146,7 @@ fn load_own(path: &Path, reading: &Reading, notify: &mut dyn FnMut(Notice)) -> R
     }
     Ok(Loaded {
         held_out,
+        transposed: reading.transpose,
         ..Loaded::of(dataset, source)
     })
 }

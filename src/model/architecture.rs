@@ -18,7 +18,7 @@ const MOST_VALUES: usize = 1 << 22;
 /// Likewise layers of the encoder or the decoder.
 const MOST_LAYERS: usize = 64;
 /// Of changes that would make layers fit so many are named.
-const SUGGESTED: usize = 3;
+const SUGGESTED: usize = 4;
 
 /// All stages of a model, with their shapes.
 #[derive(Debug, Clone, PartialEq)]
@@ -149,38 +149,10 @@ impl Misfit {
         let Some((layer, values)) = self.layer else {
             return Error::input(self.part, self.why);
         };
-        let error = Error::input(format!("{} layer {}", self.part, layer + 1), &self.why);
-        let is_encoder = self.part == "encoder";
-        let layers = if is_encoder {
-            &config.encoder
-        } else {
-            &config.decoder
-        };
-        let changes = nearest::changes(layers, layer, values, config.image_shape().values());
-        let judged = changes.into_iter().filter_map(|change| {
-            let mut config = config.clone();
-            match is_encoder {
-                true => config.encoder.clone_from(&change.layers),
-                false => config.decoder.clone_from(&change.layers),
-            }
-            match Architecture::planned(&config) {
-                Ok(_) => Some((true, change)),
-                // It is another one that does not fit then.
-                Err(other) if other.place() > self.place() => Some((false, change)),
-                Err(_) => None,
-            }
-        });
-        let mut judged: Vec<(bool, Change)> = judged.collect();
-        judged.sort_by(|(a_fits, a), (b_fits, b)| {
-            let by_layer = b_fits.cmp(a_fits).then(b.layer.cmp(&a.layer));
-            by_layer.then(a.distance.total_cmp(&b.distance))
-        });
-        let all_fit = judged.first().is_some_and(|(fits, _)| *fits);
-        judged.retain(|(fits, _)| *fits == all_fit);
-        let mut named = HashSet::new();
-        judged.retain(|(_, change)| named.insert((change.layer, change.what)));
         let part = self.part;
-        let words = judged.iter().take(SUGGESTED).map(|(_, change)| {
+        let error = Error::input(format!("{part} layer {}", layer + 1), &self.why);
+        let words = self.remedies(layer, values, config).into_iter();
+        let words = words.take(SUGGESTED).map(|change| {
             let Change {
                 layer, what, to, ..
             } = change;
@@ -190,6 +162,45 @@ impl Misfit {
             none if none.is_empty() => error,
             words => error.hint(format!("what fits is {words}")),
         }
+    }
+
+    /// The nearest changes of a layer and of those before it with which all layers fit, else those with which that one
+    /// does: the last layer and the least change first; one of each kind of that layer, and one of each other.
+    fn remedies(&self, layer: usize, values: usize, config: &Config) -> Vec<Change> {
+        let is_encoder = self.part == "encoder";
+        let layers = match is_encoder {
+            true => &config.encoder,
+            false => &config.decoder,
+        };
+        let changes = nearest::changes(layers, layer, values, config.image_shape().values());
+        let judged = changes.into_iter().filter_map(|change| {
+            let mut config = config.clone();
+            let layers = match is_encoder {
+                true => &mut config.encoder,
+                false => &mut config.decoder,
+            };
+            for &(place, layer) in &change.layers {
+                layers[place] = layer;
+            }
+            match Architecture::planned(&config) {
+                Ok(_) => Some((true, change)),
+                Err(other) if other.place() > self.place() => Some((false, change)),
+                Err(_) => None,
+            }
+        });
+        let mut judged: Vec<(bool, Change)> = judged.collect();
+        let all_fit = judged.iter().any(|(all_fit, _)| *all_fit);
+        judged.retain(|(fits, _)| *fits == all_fit);
+        judged.sort_by(|(_, a), (_, b)| {
+            let by_layer = b.layer.cmp(&a.layer);
+            by_layer.then(a.distance.total_cmp(&b.distance))
+        });
+        let mut named = HashSet::new();
+        judged.retain(|(_, change)| {
+            let kind = (change.layer == layer).then_some(change.what);
+            named.insert((change.layer, kind))
+        });
+        judged.into_iter().map(|(_, change)| change).collect()
     }
 }
 
@@ -228,7 +239,10 @@ impl Planner {
         for (index, layer) in layers.iter().enumerate() {
             let gets = self.shape;
             self.layer(layer).map_err(|why| {
-                let why = format!("{why} (it gets {gets})");
+                let why = match gets {
+                    Shape::Grid(_) => format!("{why} (it gets {gets})"),
+                    Shape::Flat(_) => why,
+                };
                 self.misfit(Some((index, gets.values())), why)
             })?;
         }
@@ -248,7 +262,7 @@ impl Planner {
             return Ok(());
         }
         let why = format!(
-            "makes {makes}, and must end with {} values, {wanted}",
+            "must end with {} values, {wanted}, and makes {makes}",
             wanted.values()
         );
         let last = layers.len().checked_sub(1);
@@ -280,7 +294,7 @@ impl Planner {
                     .and_then(|area| area.checked_mul(*columns));
                 if wanted != Some(values) {
                     return Err(format!(
-                        "cannot reshape {values} values to {channels} channels of {rows}x{columns}"
+                        "cannot reshape {values} values to {channels}x{rows}x{columns}"
                     ));
                 }
                 self.flatten();
@@ -484,18 +498,18 @@ mod tests {
             // Of 14 x 14, 30 x 30.
             (
                 decoder(&[dense, r#"{"reshape": [1, 14, 14]}"#, &conv(4, 0)]),
-                "decoder layer 3: makes 30x30x1, and must end with 784 values, 28x28x1",
+                "decoder layer 3: must end with 784 values, 28x28x1, and makes 30x30x1",
                 "what fits is decoder layer 3 with a padding of 1, or decoder layer 3 with a kernel of 2, \
                  or decoder layer 2 with a shape of [1, 13, 13] and features of 169 before it",
             ),
             (
                 decoder(&[dense, r#"{"reshape": [3, 8, 8]}"#, &conv(4, 1), &conv(4, 1)]),
-                "decoder layer 2: cannot reshape 196 values to 3 channels of 8x8 (it gets 196 values)",
+                "decoder layer 2: cannot reshape 196 values to 3x8x8",
                 "what fits is decoder layer 2 with a shape of [4, 7, 7]",
             ),
             (
                 decoder(&[r#"{"dense": {"features": 783}}"#]),
-                "decoder layer 1: makes 783 values, and must end with 784 values, 28x28x1",
+                "decoder layer 1: must end with 784 values, 28x28x1, and makes 783 values",
                 "what fits is decoder layer 1 with features of 784",
             ),
             (

@@ -23,8 +23,8 @@ pub(super) struct Change {
     pub to: String,
     /// How far that is from what it was.
     pub distance: f64,
-    /// All layers, changed.
-    pub layers: Vec<LayerConfig>,
+    /// The layers that are then others, with their numbers.
+    pub layers: Vec<(usize, LayerConfig)>,
 }
 
 /// Changes of the layer `at`, which gets so many values, and of those before it; values in the end are to be `wanted`.
@@ -37,16 +37,12 @@ pub(super) fn changes(
     let mut found = Vec::new();
     for layer in at.saturating_sub(LAYERS_BACK)..=at {
         let mut add = |what, to: String, distance, changed: &[(usize, LayerConfig)]| {
-            let mut layers = layers.to_vec();
-            for (place, layer) in changed {
-                layers[*place] = *layer;
-            }
             found.push(Change {
                 layer,
                 what,
                 to,
                 distance,
-                layers,
+                layers: changed.to_vec(),
             });
         };
         match layers[layer] {
@@ -164,7 +160,8 @@ fn of_sides([channels, rows, columns]: [usize; 3]) -> Vec<(f64, [usize; 3])> {
     let around = |side: usize| side.saturating_sub(SIDES).max(1)..=side.saturating_add(SIDES);
     let shapes = around(rows).flat_map(|a| around(columns).map(move |b| [channels, a, b]));
     let away = |shape: [usize; 3]| (shape[1].abs_diff(rows) + shape[2].abs_diff(columns)) as f64;
-    shapes.map(|shape| (away(shape), shape)).collect()
+    let shapes = shapes.map(|shape| (away(shape), shape));
+    shapes.filter(|(distance, _)| *distance > 0.0).collect()
 }
 
 fn product(shape: [usize; 3]) -> Option<usize> {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// A file.
 #[derive(Debug, PartialEq)]
-pub(super) struct Part {
+pub struct Part {
+    /// Where it is.
     pub path: PathBuf,
     /// What it is called, in a folder that may have a folder for each half.
     pub name: String,
@@ -21,7 +22,7 @@ pub fn is_in(path: &Path) -> bool {
 
 /// The file at a path; or those in a folder, or in folders of the two halves there, in the order of their names. If both
 /// halves are there, what is neither is passed over.
-pub(super) fn parts(path: &Path) -> Vec<Part> {
+pub fn parts(path: &Path) -> Vec<Part> {
     if is_parquet(path) {
         return vec![Part {
             path: path.into(),

@@ -1,6 +1,6 @@
 //! Parquet files of pictures, in the form in which the Hugging Face hub has data sets.
 
-mod list;
+pub mod list;
 #[cfg(feature = "download")]
 mod pages;
 mod read;

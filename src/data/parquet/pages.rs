@@ -14,8 +14,8 @@ const MOST_PACKED: u64 = 2048;
 const FLAT: u64 = 1 << 20;
 /// Values of a dictionary take so many bytes.
 const LEAST_VALUE: u64 = 4;
-/// No header of a page is longer.
-const LONGEST_HEADER: u64 = 1 << 20;
+/// Bytes that the header of a page usually fits into, and those that are looked at otherwise.
+const HEADERS: [u64; 2] = [1 << 10, 1 << 20];
 /// Structures within structures are looked into so deep.
 const DEEPEST: usize = 16;
 
@@ -45,10 +45,11 @@ pub(super) fn check(
         let end = start.checked_add(size).filter(|&end| end <= length);
         let end = end.ok_or("it promises pages beyond its end")?;
         while start < end {
-            let most = (end - start).min(LONGEST_HEADER);
-            let bytes = file.get_bytes(start, most as usize);
-            let bytes = bytes.map_err(|error| error.to_string())?;
-            let header = Header::of(&bytes).ok_or("a header of its pages is damaged")?;
+            let header = HEADERS.iter().find_map(|&most| {
+                let bytes = file.get_bytes(start, most.min(end - start) as usize);
+                Header::of(&bytes.ok()?)
+            });
+            let header = header.ok_or("a header of its pages is damaged")?;
             let room = header
                 .packed
                 .saturating_mul(MOST_PACKED)

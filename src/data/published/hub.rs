@@ -31,7 +31,7 @@ const RETRIES: usize = 2;
 /// How long the hub may be silent, in seconds, unless `HF_HUB_DOWNLOAD_TIMEOUT` says otherwise. The
 /// hub client itself would wait for ever.
 const SILENCE: u64 = 30;
-/// How long decoding may take, in seconds. It takes one or two.
+/// How long decoding may take, in seconds. It takes a few.
 const DECODING: u64 = 60;
 /// How often a download that takes its time says how far it is.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
