@@ -15,8 +15,7 @@
 //! | [`data`] | data sets with their shape as a value; where they come from; batches; latent vectors in files | files |
 //! | [`nn`] | what candle differentiates: layers, a sequence as one operation, Adam | kernels, candle |
 //! | [`kernels`] | arithmetic on slices: products, convolutions, Winograd, activations | slices, threads |
-//! | ground | [`Error`], [`files`], [`checksum`], [`protobuf`], [`rng`], `parallel` | |
-//! | ground | [`Error`], [`files`], [`checksum`], [`rng`], `parallel`, `patience` | |
+//! | ground | [`Error`], [`files`], [`checksum`], [`protobuf`], [`rng`], `parallel`, `patience` | |
 //!
 //! One batch's way, from its file to a line and a picture:
 //!

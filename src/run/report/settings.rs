@@ -1,6 +1,7 @@
 //! A configuration for a reader: in words, beside the default, and as the command that repeats the run.
 
 use crate::config::{Config, LayerConfig};
+use crate::data::published::MNIST;
 use crate::data::{Reading, Source};
 use crate::kernels::activation::Activation;
 use crate::{Error, Result, files};
@@ -111,7 +112,7 @@ fn default_for(config: &Config) -> Config {
     let default = Config::default();
     Config {
         data: match config.data {
-            Source::Mnist => Source::Mnist,
+            Source::Published(set) if *set == MNIST => config.data.clone(),
             _ => default.data,
         },
         ..default
@@ -230,7 +231,7 @@ mod tests {
     #[test]
     fn what_differs_from_the_default_comes_first_with_it() {
         let config = Config {
-            data: Source::Mnist,
+            data: Source::Published(&MNIST),
             beta: 4.0,
             likelihood: Likelihood::Bernoulli,
             adam_epsilon: 1e-7,
