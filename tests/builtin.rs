@@ -70,10 +70,10 @@ fn ones_own_pictures_are_taken_for_what_they_show() {
 fn the_latent_space_is_shown_of_it() {
     let place = Place::new();
     for line in [
-        "latent traverse --data synthetic out.png",
-        "latent interpolate seed:1 seed:2 walk.gif",
-        "latent interpolate 0 1 --data synthetic two.png",
-        "latent scatter --data synthetic scatter.svg",
+        "latent traverse --data synthetic --out out.png",
+        "latent interpolate seed:1 seed:2 --out walk.gif",
+        "latent interpolate 0 1 --data synthetic --out two.png",
+        "latent scatter --data synthetic --out scatter.svg",
         "reconstruct --data synthetic",
         "evaluate --data synthetic --importance-samples 2 --samples 0",
     ] {
