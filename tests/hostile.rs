@@ -459,3 +459,32 @@ fn parquet_files() {
         drop(rows::read(&path));
     });
 }
+
+/// Two gigabytes of a page, or as many values in a dictionary, in a file of a few hundred bytes.
+#[cfg(feature = "download")]
+#[test]
+fn a_page_that_promises_too_much_is_refused() {
+    let (_alone, folder) = (alone(), tempfile::tempdir().unwrap());
+    let rows: Vec<_> = (0..8)
+        .map(|label| (vec![label as u8; 90].into(), label))
+        .collect();
+    let valid = parquet_files::of_pictures(&rows, None, true);
+    // Magic; then of the first page its type, its size, its size in the file and, in a structure, its values.
+    assert_eq!(&valid[..7], b"PAR1\x15\x04\x15");
+    let values = valid.windows(3).position(|bytes| bytes == [0x4c, 0x15, 16]);
+    let path = folder.path().join("pictures.parquet");
+    for place in [7, values.unwrap() + 2] {
+        let end = place + valid[place..].iter().position(|&byte| byte < 0x80).unwrap() + 1;
+        let mut file = valid.clone();
+        file.splice(place..end, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
+        std::fs::write(&path, file).unwrap();
+        ALLOCATOR.reset_peak_usage();
+        let before = ALLOCATOR.current_usage();
+        let error = rows::read(&path).unwrap_err();
+        assert!(
+            error.why.contains("promises more than its bytes can hold"),
+            "{error}"
+        );
+        assert!(ALLOCATOR.peak_usage() - before < 4 << 20);
+    }
+}

@@ -44,6 +44,7 @@ const RULES: [(&[&str], &[&str], &str); 4] = [
         &[
             "kernels",
             "parallel.rs",
+            "patience.rs",
             "rng.rs",
             "files.rs",
             "checksum.rs",
