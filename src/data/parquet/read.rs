@@ -26,20 +26,36 @@ pub fn read(path: &Path, reading: &Reading, notify: &mut dyn FnMut(Notice)) -> R
         labels: Vec::new(),
         notes: Vec::new(),
     };
+    let mut unknown = None;
     for part in list::parts(path) {
         let found = rows::read(&part.path)?;
+        let labels = match found.labels.len() {
+            0 => 256,
+            names => names.min(256),
+        };
         if !found.labels.is_empty() {
             all.labels = found.labels;
         }
-        let pictures = (1..)
-            .zip(found.pictures)
-            .map(|(row, (picture, label))| PictureFile {
+        for (row, (picture, label)) in (1..).zip(found.pictures) {
+            let name = format!("{} row {row}", part.name);
+            let known = u8::try_from(label).ok();
+            let known = known.filter(|&label| usize::from(label) < labels);
+            if known.is_none() {
+                let why = format!("{name} has the label {label}, and there are {labels}");
+                unknown.get_or_insert(why);
+            }
+            all.files.push(PictureFile {
                 content: Content::Bytes(picture),
-                name: format!("{} row {row}", part.name).into(),
-                label,
+                name: name.into(),
+                label: known.unwrap_or_default(),
                 is_test: part.is_test,
             });
-        all.files.extend(pictures);
+        }
+    }
+    if let Some(why) = unknown {
+        all.notes.push(format!("there are no labels: {why}"));
+        all.labels.clear();
+        all.files.iter_mut().for_each(|file| file.label = 0);
     }
     folder::read(all, path, reading, notify)
 }

@@ -33,7 +33,7 @@ const SILENCE: u64 = 60;
 #[derive(Debug, Default)]
 pub struct Rows {
     /// The content of each picture file, and its label, or 0.
-    pub pictures: Vec<(Vec<u8>, u8)>,
+    pub pictures: Vec<(Vec<u8>, i64)>,
     /// What the labels stand for, if that is known.
     pub labels: Vec<String>,
 }
@@ -93,13 +93,6 @@ fn rows(file: File, beat: &dyn Fn(u64)) -> Found<Rows> {
         if size > length.saturating_mul(MOST_PACKED) || number > promised {
             return Err("it holds more pictures than fit into a file of its size".into());
         }
-        let is_known =
-            |label: &u8| found.labels.is_empty() || usize::from(*label) < found.labels.len();
-        let known = u8::try_from(label).ok().filter(is_known);
-        let label = known.ok_or_else(|| {
-            let most = found.labels.len().checked_sub(1).unwrap_or(255);
-            format!("its row {number} has the label {label}; labels are from 0 to {most}")
-        })?;
         found.pictures.push((picture, label));
         beat(number);
     }
@@ -190,14 +183,25 @@ fn picture(row: Row) -> (Vec<u8>, i64) {
                     }
                 }
             }
-            // The hub's label of a picture that has none.
-            Field::Long(-1) | Field::Int(-1) => {}
-            Field::Long(number) => label = number,
-            Field::Int(number) => label = number.into(),
-            _ => {}
+            field => label = whole(&field).unwrap_or_default(),
         }
     }
-    (picture, label)
+    // The hub's label of a picture that has none.
+    (picture, if label == -1 { 0 } else { label })
+}
+
+/// A whole number.
+fn whole(field: &Field) -> Option<i64> {
+    match *field {
+        Field::Byte(number) => Some(number.into()),
+        Field::Short(number) => Some(number.into()),
+        Field::Int(number) => Some(number.into()),
+        Field::Long(number) => Some(number),
+        Field::UByte(number) => Some(number.into()),
+        Field::UShort(number) => Some(number.into()),
+        Field::UInt(number) => Some(number.into()),
+        _ => None,
+    }
 }
 
 /// What the labels stand for, as the hub's own data sets have it in their metadata.
