@@ -116,25 +116,27 @@ impl Content {
             .chunks_exact(4)
             .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
             .collect();
-        let (magic, sizes) = numbers.split_first().unwrap_or((&0, &[]));
-        let dimensions = magic & 0xff;
-        let known = TYPES
-            .iter()
-            .find(|known| u32::from(known.code) == magic >> 8);
-        let least = self.dimensions();
-        let known = known.filter(|_| (least..=least + 1).contains(&dimensions));
-        let (Some(known), false) = (known, numbers.is_empty()) else {
-            return Err(match numbers.is_empty() {
-                true => too_short(header.len(), 4 + 4 * least as usize),
-                false => format!(
-                    "it starts with 0x{magic:08x}; an IDX file of {} starts with 0x{:08x}",
-                    self.name(),
-                    0x0800 + least
-                ),
-            });
+        let too_short = |dimensions: u32| {
+            let (found, length) = (header.len(), 4 + 4 * dimensions);
+            format!("it ends after {found} bytes, within its header of {length}")
         };
+        let least = self.dimensions();
+        let Some((magic, sizes)) = numbers.split_first() else {
+            return Err(too_short(least));
+        };
+        let dimensions = magic & 0xff;
+        let is_one = |known: &&Type| u32::from(known.code) == magic >> 8;
+        let known = TYPES.iter().find(is_one);
+        let known = known.filter(|_| (least..=least + 1).contains(&dimensions));
+        let known = known.ok_or_else(|| {
+            format!(
+                "it starts with 0x{magic:08x}; an IDX file of {} starts with 0x{:08x}",
+                self.name(),
+                0x0800 + least
+            )
+        })?;
         if sizes.len() < dimensions as usize {
-            return Err(too_short(header.len(), 4 + 4 * dimensions as usize));
+            return Err(too_short(dimensions));
         }
         let promise = Promise {
             kind: Kind {
@@ -180,8 +182,21 @@ pub(super) fn header(sizes: &[u32]) -> Vec<u8> {
     bytes.collect()
 }
 
-fn too_short(found: usize, length: usize) -> String {
-    format!("it ends after {found} bytes, within its header of {length}")
+/// The bytes of a header, as many as there are of it.
+fn read_header(source: &mut impl Read, content: Content) -> io::Result<Vec<u8>> {
+    let mut header = Vec::new();
+    let mut read_up_to = |header: &mut Vec<u8>, dimensions: u32| {
+        let missing = u64::from(4 + 4 * dimensions).saturating_sub(header.len() as u64);
+        source.by_ref().take(missing).read_to_end(header)
+    };
+    let least = content.dimensions();
+    read_up_to(&mut header, least)?;
+    // The magic number ends with how many dimensions there are: some headers are longer.
+    let dimensions = header.get(3).map_or(0, |&byte| u32::from(byte));
+    if dimensions == least + 1 {
+        read_up_to(&mut header, dimensions)?;
+    }
+    Ok(header)
 }
 
 /// The values in one file, after its header was found to be right.
@@ -208,19 +223,7 @@ pub(super) fn read(path: &Path, content: Content) -> Result<Values> {
         false => Box::new(file),
     };
 
-    let mut header = Vec::new();
-    let mut more = |header: &mut Vec<u8>, length: usize| {
-        let missing = length.saturating_sub(header.len()) as u64;
-        source.by_ref().take(missing).read_to_end(header)
-    };
-    more(&mut header, 4 + 4 * content.dimensions() as usize).map_err(unreadable)?;
-    // The last byte of the magic number: some headers are longer.
-    let dimensions = header
-        .get(3)
-        .copied()
-        .filter(|&byte| u32::from(byte) <= content.dimensions() + 1);
-    let length = 4 + 4 * usize::from(dimensions.unwrap_or_default());
-    more(&mut header, length).map_err(unreadable)?;
+    let header = read_header(&mut source, content).map_err(unreadable)?;
     let promised = content.promise(&header).map_err(bad)?;
     let size = promised.size();
     let begin = header.len() as u64;
