@@ -121,16 +121,19 @@ fn each_part_is_a_file_with_its_layers_and_weights() {
 }
 
 #[test]
-fn without_names_it_is_the_newest_run() {
+fn without_names_it_is_the_newest_run_or_the_built_in_model() {
     let place = Place::new();
-    place.refused(
-        "export",
-        2,
-        "no model: nothing has been trained below runs/",
+    let outcome = place.ok("export");
+    assert!(
+        outcome.stderr.contains("the built-in model"),
+        "{}",
+        outcome.stderr
     );
+    let built_in = place.read("model-decoder.onnx");
     place.ok("train --config tiny.json --steps 1 --out runs/one");
     let outcome = place.ok("export");
     assert_eq!(outcome.stdout, "model-encoder.onnx\nmodel-decoder.onnx\n");
+    assert!(place.read("model-decoder.onnx") != built_in);
 }
 
 #[test]

@@ -81,9 +81,10 @@ impl Encode {
         let out = self.paths.pop().unwrap_or_else(|| "encoded.npz".into());
         let form = form(&out)?;
         let (model, config, vae) = self.model.load(console, device)?;
+        let label = label_of(self.label.as_deref(), (&config, &vae))?;
         let (examples, labels) = match self.paths.is_empty() {
             true => self.of_data(&model, &config, &vae, console)?,
-            false => self.of_pictures(&config, &vae)?,
+            false => self.of_pictures(label, (&config, &vae))?,
         };
         let encoded = self.encode(&vae, &examples, labels)?;
         let file = write(&encoded, form)?;
@@ -148,7 +149,11 @@ impl Encode {
     }
 
     /// One's own pictures, and what they show, if the model wants to know.
-    fn of_pictures(&self, config: &Config, vae: &Vae) -> Result<(Examples, Option<Vec<u8>>)> {
+    fn of_pictures(
+        &self,
+        label: Option<u8>,
+        (config, vae): (&Config, &Vae),
+    ) -> Result<(Examples, Option<Vec<u8>>)> {
         let of_data = [
             ("--data", self.data.is_some()),
             ("--split", self.split.is_some()),
@@ -158,9 +163,7 @@ impl Encode {
             let why = "is for a data set; there are pictures to encode";
             return Err(Error::input(flag, why));
         }
-        let model = (config, vae);
-        let label = label_of(self.label.as_deref(), model)?;
-        let pictures = own_pictures(&self.paths, label, model)?;
+        let pictures = own_pictures(&self.paths, label, (config, vae))?;
         let examples = Examples::of(&pictures, 0, pictures.len(), CLEAN)?;
         Ok((examples, vae.condition().map(|_| pictures.labels)))
     }
