@@ -95,7 +95,7 @@ fn a_folder_of_pictures_is_learnt_from_at_once() {
     for line in [
         "reconstruct --n 5",
         "reconstruct pets/dogs/001.JPG --mask left",
-        "evaluate --importance-samples 5 --samples 20",
+        "evaluate --importance-samples 5 --samples 20 --split train",
         "latent interpolate 0 pets/cats/000.png",
         "latent traverse --steps 3 --out t.svg",
         "latent scatter",
