@@ -340,9 +340,7 @@ fn every_layer_and_activation_draws_and_keeps_what_the_program_does() {
 
 /// A place with a tiny model and its page; none where there is no browser to open that.
 fn with_page(flags: &str) -> Option<Place> {
-    if browser().is_none() {
-        return None;
-    }
+    browser()?;
     let place = Place::with_model();
     place.ok(&format!("explore --model run {flags}"));
     Some(place)

@@ -37,7 +37,7 @@ fn records(mut file: &[u8]) -> (Vec<Vec<u8>>, usize) {
         let (sum_of_content, rest) = rest.split_first_chunk::<4>().unwrap();
         for (sum, bytes) in [(sum, &length[..]), (sum_of_content, content)] {
             let crc = crc32c(bytes);
-            let masked = ((crc >> 15) | (crc << 17)).wrapping_add(0xa282_ead8);
+            let masked = crc.rotate_right(15).wrapping_add(0xa282_ead8);
             assert_eq!(u32::from_le_bytes(*sum), masked);
         }
         contents.push(content.to_vec());
