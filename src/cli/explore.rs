@@ -126,7 +126,8 @@ fn some(dataset: &Dataset) -> Split {
         .map(|number| number * count / count.min(DOTS))
         .collect();
     let sides: Vec<bool> = (0..count).map(|index| chosen.contains(&index)).collect();
-    test.of(&sides, true)
+    let [_, chosen] = test.clone().divided(&sides);
+    chosen
 }
 
 fn about(model: &ModelName, config: &Config, test: &Test) -> About {

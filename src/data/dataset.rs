@@ -31,17 +31,31 @@ impl Split {
         self.pixels.truncate(images * self.shape.values());
     }
 
-    /// Those images that are on one of two sides.
-    pub fn of(&self, sides: &[bool], side: bool) -> Self {
-        let chosen = || (0..self.len()).filter(|&index| sides[index] == side);
-        Self {
-            pixels: chosen()
-                .flat_map(|index| self.image(index))
-                .copied()
-                .collect(),
-            labels: chosen().map(|index| self.labels[index]).collect(),
+    /// In two: the images whose side is false, which stay in the memory where they are, and those whose side is true.
+    pub fn divided(mut self, sides: &[bool]) -> [Self; 2] {
+        let (values, count) = (
+            self.shape.values(),
+            sides.iter().filter(|&&side| side).count(),
+        );
+        let mut others = Self {
+            pixels: Vec::with_capacity(count * values),
+            labels: Vec::with_capacity(count),
             shape: self.shape,
+        };
+        let mut kept = 0;
+        for (index, &side) in sides.iter().enumerate() {
+            if side {
+                others.pixels.extend_from_slice(self.image(index));
+                others.labels.push(self.labels[index]);
+            } else {
+                let image = index * values..(index + 1) * values;
+                self.pixels.copy_within(image, kept * values);
+                self.labels[kept] = self.labels[index];
+                kept += 1;
+            }
         }
+        self.truncate(kept);
+        [self, others]
     }
 
     /// Makes rows of the columns of each image, and columns of its rows.

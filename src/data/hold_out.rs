@@ -26,10 +26,10 @@ pub fn held_out<'a>(contents: impl Iterator<Item = &'a [u8]>, share: f64, seed: 
 }
 
 /// A split in two: what is left to learn from, and what is held out.
-pub fn hold_out(split: &Split, share: f64, seed: u64) -> (Split, Split) {
+pub fn hold_out(split: Split, share: f64, seed: u64) -> (Split, Split) {
     let images = (0..split.len()).map(|index| split.image(index));
     let sides = held_out(images, share, seed);
-    [false, true].map(|side| split.of(&sides, side)).into()
+    split.divided(&sides).into()
 }
 
 #[cfg(test)]

@@ -138,7 +138,7 @@ fn load_own(path: &Path, reading: &Reading, notify: &mut dyn FnMut(Notice)) -> R
     }
     let held_out = dataset.test.is_empty();
     if held_out {
-        (dataset.train, dataset.test) = hold_out(&dataset.train, reading.test_share, reading.seed);
+        (dataset.train, dataset.test) = hold_out(dataset.train, reading.test_share, reading.seed);
     }
     refuse_one_sided(&dataset)?;
     if MNIST.check(&dataset).is_ok() {

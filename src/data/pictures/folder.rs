@@ -166,7 +166,7 @@ fn halves(
         labels: good.iter().map(|&number| files[number].label).collect(),
         shape: decoded.shape,
     };
-    [false, true].map(|side| all.of(&sides, side))
+    all.divided(&sides)
 }
 
 /// The checksum of each file's content; of what cannot be read an empty text.
