@@ -133,7 +133,7 @@ fn layer_of(case: &Value, fixtures: &Fixtures, name: &str, input: &Tensor) -> La
 fn check_layers(backend: Backend, device: &Device) {
     let fixtures = Fixtures::load(device);
     let cases = fixtures.of_kind(&["conv", "conv_transpose", "dense"]);
-    assert_eq!(cases.len(), 37);
+    assert_eq!(cases.len(), 39);
     for (name, case) in cases {
         let input = channels_last(&fixtures.get(name, "input"));
         let input = Var::from_tensor(&input).unwrap();
@@ -610,22 +610,32 @@ fn check_objectives(backend: Backend, device: &Device) {
     }
 }
 
-/// A sequence of every kind of stage, with dropout after each layer but the heads.
-fn sequence_with_dropout() -> Sequential {
-    let config = r#"{
-        "encoder": [
-            {"conv": {"channels": 3, "kernel": 4, "stride": 2, "padding": 1, "activation": {"leaky_relu": 0.3},
-                      "dropout": 0.2}},
-            {"conv": {"channels": 16, "kernel": 3, "padding": 1, "activation": "gelu", "dropout": 0.2}},
-            {"conv": {"channels": 16, "kernel": 3, "padding": 1, "activation": "gelu", "dropout": 0.2}},
-            {"dense": {"features": 40, "activation": "sigmoid", "dropout": 0.5}},
-            {"dense": {"features": 40, "activation": "tanh", "dropout": 0.2}},
-            {"dense": {"features": 40, "activation": "silu", "dropout": 0.2}},
-            {"dense": {"features": 36, "activation": "elu", "dropout": 0.2}},
-            {"reshape": [4, 3, 3]},
-            {"conv_transpose": {"channels": 2, "kernel": 3, "stride": 2, "padding": "same",
-                                "activation": "relu", "dropout": 0.3}}]}"#;
-    let config = Config::parse(config, "test").unwrap();
+/// Every kind of stage, with dropout after each layer but the heads.
+const STAGES: &str = r#"[
+    {"conv": {"channels": 3, "kernel": 4, "stride": 2, "padding": 1, "activation": {"leaky_relu": 0.3},
+              "dropout": 0.2}},
+    {"conv": {"channels": 16, "kernel": 3, "padding": 1, "activation": "gelu", "dropout": 0.2}},
+    {"conv": {"channels": 16, "kernel": 3, "padding": 1, "activation": "gelu", "dropout": 0.2}},
+    {"dense": {"features": 40, "activation": "sigmoid", "dropout": 0.5}},
+    {"dense": {"features": 40, "activation": "tanh", "dropout": 0.2}},
+    {"dense": {"features": 40, "activation": "silu", "dropout": 0.2}},
+    {"dense": {"features": 36, "activation": "elu", "dropout": 0.2}},
+    {"reshape": [4, 3, 3]},
+    {"conv_transpose": {"channels": 2, "kernel": 3, "stride": 2, "padding": "same",
+                        "activation": "relu", "dropout": 0.3}}]"#;
+
+/// Convolutions with so many weights that they work on all images at once.
+const LARGE_STAGES: &str = r#"[
+    {"conv": {"channels": 48, "kernel": 4, "stride": 2, "padding": 1, "activation": "elu"}},
+    {"conv": {"channels": 64, "kernel": 4, "stride": 2, "padding": 1, "activation": "gelu", "dropout": 0.2}},
+    {"dense": {"features": 576, "activation": "elu"}},
+    {"reshape": [64, 3, 3]},
+    {"conv_transpose": {"channels": 48, "kernel": 4, "stride": 2, "padding": 1,
+                        "activation": {"leaky_relu": 0.3}, "dropout": 0.3}}]"#;
+
+fn sequence(stages: &str) -> Sequential {
+    let config = format!(r#"{{"encoder": {stages}}}"#);
+    let config = Config::parse(&config, "test").unwrap();
     let plan = Architecture::plan(&config).unwrap();
     let mut number = 0;
     let mut parameter = |shape: &[usize]| {
@@ -649,7 +659,15 @@ fn sequence_with_dropout() -> Sequential {
 
 #[test]
 fn a_sequence_with_dropout_matches_candles_own_operations() {
-    let sequence = sequence_with_dropout();
+    check_sequence(&sequence(STAGES));
+}
+
+#[test]
+fn convolutions_with_large_weights_match_candles_own_operations() {
+    check_sequence(&sequence(LARGE_STAGES));
+}
+
+fn check_sequence(sequence: &Sequential) {
     let images = vae::rng::normal(9, vae::rng::Purpose::Prior, 0, 5 * 784);
     let images = Var::from_vec(images, (5, 784), &Device::Cpu).unwrap();
     let mode = Mode::Training { seed: 3, step: 7 };

@@ -153,23 +153,33 @@ vectorized! {
     }
 }
 
+/// Rows with fewer channels are handled by as many as a vector has values: one alone would leave most of it empty.
+const NARROW: usize = 16;
+
+/// `bias` as often as there are rows that are handled at a time.
+#[inline(always)]
+fn repeated<'a>(bias: &'a [f32], rows: &'a mut [f32; NARROW * NARROW]) -> &'a [f32] {
+    if bias.len() >= NARROW {
+        return bias;
+    }
+    let rows = &mut rows[..NARROW * bias.len()];
+    for row in rows.chunks_exact_mut(bias.len()) {
+        row.copy_from_slice(bias);
+    }
+    rows
+}
+
 #[inline(always)]
 fn with_bias(values: &mut [f32], bias: &[f32], function: impl Fn(f32) -> f32) {
-    // One channel is a special case only in speed: its bias is the same everywhere.
-    if let [bias] = bias {
-        for value in values {
+    let mut rows = [0.0; NARROW * NARROW];
+    let bias = repeated(bias, &mut rows);
+    for values in values.chunks_mut(bias.len()) {
+        for (value, bias) in values.iter_mut().zip(bias) {
             *value = function(*value + bias);
-        }
-    } else {
-        for row in values.chunks_exact_mut(bias.len()) {
-            for (value, bias) in row.iter_mut().zip(bias) {
-                *value = function(*value + bias);
-            }
         }
     }
 }
 
-/// Rows of one value are taken as they come: their bias is the same everywhere.
 #[inline(always)]
 fn with_slopes(
     values: &mut [f32],
@@ -177,16 +187,12 @@ fn with_slopes(
     slopes: &mut [f32],
     function: impl Fn(f32) -> (f32, f32),
 ) {
-    if let [bias] = bias {
-        for (value, slope) in values.iter_mut().zip(slopes) {
+    let mut rows = [0.0; NARROW * NARROW];
+    let bias = repeated(bias, &mut rows);
+    let slopes = slopes.chunks_mut(bias.len());
+    for (values, slopes) in values.chunks_mut(bias.len()).zip(slopes) {
+        for ((value, slope), bias) in values.iter_mut().zip(slopes).zip(bias) {
             (*value, *slope) = function(*value + bias);
-        }
-    } else {
-        let slopes = slopes.chunks_exact_mut(bias.len());
-        for (row, slopes) in values.chunks_exact_mut(bias.len()).zip(slopes) {
-            for ((value, slope), bias) in row.iter_mut().zip(slopes).zip(bias) {
-                (*value, *slope) = function(*value + bias);
-            }
         }
     }
 }
@@ -198,7 +204,7 @@ fn with_sums(
     sums: &mut [f32],
     function: impl Fn(f32, f32) -> f32,
 ) {
-    let rows = |gradients: &mut [f32], kept: &[f32], sums: &mut [f32]| {
+    let add_rows = |gradients: &mut [f32], kept: &[f32], sums: &mut [f32]| {
         let gradients = gradients.chunks_exact_mut(sums.len());
         for (gradients, kept) in gradients.zip(kept.chunks_exact(sums.len())) {
             for ((sum, gradient), kept) in sums.iter_mut().zip(gradients).zip(kept) {
@@ -207,18 +213,20 @@ fn with_sums(
             }
         }
     };
-    // Likewise: what has one sum is added to several in turn, which are added up in the end.
-    if let [sum] = sums {
-        const SUMS: usize = 16;
-        let mut parts = [0.0; SUMS];
-        let whole = gradients.len() / SUMS * SUMS;
-        let (gradients, rest) = gradients.split_at_mut(whole);
-        rows(gradients, &kept[..whole], &mut parts);
-        *sum += parts.iter().sum::<f32>();
-        rows(rest, &kept[whole..], std::slice::from_mut(sum));
-    } else {
-        rows(gradients, kept, sums);
+    let channels = sums.len();
+    if channels >= NARROW {
+        return add_rows(gradients, kept, sums);
     }
+    // Each of the rows that are handled at a time has sums of its own, which are added up in the end.
+    let mut rows = [0.0; NARROW * NARROW];
+    let rows = &mut rows[..NARROW * channels];
+    let whole = gradients.len() / rows.len() * rows.len();
+    let (gradients, rest) = gradients.split_at_mut(whole);
+    add_rows(gradients, &kept[..whole], rows);
+    for (channel, sum) in sums.iter_mut().enumerate() {
+        *sum += rows.iter().skip(channel).step_by(channels).sum::<f32>();
+    }
+    add_rows(rest, &kept[whole..], sums);
 }
 
 #[cfg(test)]

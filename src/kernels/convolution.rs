@@ -12,8 +12,8 @@
 //! | [`backward_weights`] | `Pᵀ S` | the weight gradient | the weight gradient |
 //!
 //! They are named after what they are for a convolution, as in oneDNN. They work on the images of a shard, and cut them
-//! into chunks whose patches stay in a core's cache. Where the large grid has one channel, patches are mostly copies of few
-//! pixels: [`direct_conv`] computes those from the pixels themselves.
+//! into chunks whose patches stay in a core's cache. Where the large grid has few channels, patches are mostly copies of few
+//! values: [`direct_conv`] computes those from the values themselves.
 
 use super::buffers::{Buffer, Buffers};
 use super::direct_conv;
@@ -84,7 +84,7 @@ pub fn forward(
     small: &mut [f32],
     epilogue: impl Fn(&mut [f32]),
 ) {
-    if direct_conv::has_one_channel(geometry) {
+    if direct_conv::has_few_channels(geometry) {
         return direct_conv::forward(geometry, large, weight, small, epilogue);
     }
     let weight = Matrix::new(weight, geometry.patch_len(), geometry.small[2]);
@@ -139,7 +139,7 @@ pub fn backward_weights(
     small: &[f32],
     mut forward: Option<(&mut [f32], &[f32])>,
 ) -> Vec<f32> {
-    if direct_conv::has_one_channel(geometry) {
+    if direct_conv::has_few_channels(geometry) {
         if let Some((new_small, weight)) = forward {
             direct_conv::forward(geometry, large, weight, new_small, |_| ());
         }

@@ -1,8 +1,10 @@
-//! Direct convolutions, of large grids with one channel: those next to grey images.
+//! Direct convolutions, of large grids with few channels: those next to images, grey or in colour.
 //!
 //! Their patches are as short as they are many. The products of [`super::convolution`] are computed here straight
 //! from the grid, without patches in between: a vector holds neighbouring channels of the small grid or
-//! neighbouring taps, and some places share what is loaded for them.
+//! neighbouring values under the kernel, and some places share what is loaded for them.
+//!
+//! The channels of a pixel lie beside each other, so that a row of the kernel is a row of values: a tap is one of them.
 
 use super::elementwise::add;
 use super::geometry::{Geometry, Grid};
@@ -13,26 +15,59 @@ use std::array::from_fn;
 
 /// Neighbouring channels or taps that vectors are made of, whatever their length.
 const CHANNEL_BLOCK: usize = 16;
-/// Places that are handled at a time: rows of usual small grids are multiples of it.
-const PLACES: usize = 7;
-/// Neighbouring taps of a row that are handled at a time.
+/// With more channels, patches are worth their copies.
+const MOST_CHANNELS: usize = 4;
+/// Rows of a product that are handled at a time: usual kernels and channels are multiples of it.
+const ROWS: usize = 4;
+/// Neighbouring taps that are added at a time: none of them is in another row.
 const TAPS: usize = 4;
 
 /// Whether [`forward`] and [`backward_weights`] can do it.
-pub fn has_one_channel(geometry: &Geometry) -> bool {
-    geometry.large[2] == 1 && geometry.small[2].is_multiple_of(CHANNEL_BLOCK)
+pub fn has_few_channels(geometry: &Geometry) -> bool {
+    geometry.large[2] <= MOST_CHANNELS && geometry.small[2].is_multiple_of(CHANNEL_BLOCK)
 }
 
 /// Whether [`backward_data`] can do it.
 pub fn has_blocks_of_taps(geometry: &Geometry) -> bool {
-    geometry.large[2] == 1 && (geometry.kernel * geometry.kernel).is_multiple_of(CHANNEL_BLOCK)
+    geometry.large[2] <= MOST_CHANNELS
+        && geometry.patch_len().is_multiple_of(CHANNEL_BLOCK)
+        && kernel_row(geometry).is_multiple_of(TAPS)
 }
 
-/// The row of the padded grid that the kernel's row `tap` reads at the row `row` of the small grid.
+/// Values of a row of the kernel.
 #[inline(always)]
-fn padded_row<'a>(geometry: &Geometry, padded: &'a [f32], row: usize, tap: usize) -> &'a [f32] {
-    let len = (geometry.small[1] - 1) * geometry.stride + geometry.kernel;
-    &padded[(row * geometry.stride + tap) * len..][..len]
+fn kernel_row(geometry: &Geometry) -> usize {
+    geometry.kernel * geometry.large[2]
+}
+
+/// Values of the padded grid from a place to the next.
+#[inline(always)]
+fn place_step(geometry: &Geometry) -> usize {
+    geometry.stride * geometry.large[2]
+}
+
+/// Values of a row of the padded grid.
+#[inline(always)]
+fn padded_row_len(geometry: &Geometry) -> usize {
+    (geometry.small[1] - 1) * place_step(geometry) + kernel_row(geometry)
+}
+
+/// The row of the padded grid that the kernel's row `tap_row` reads at the row `row` of the small grid.
+#[inline(always)]
+fn padded_row<'a>(geometry: &Geometry, padded: &'a [f32], row: usize, tap_row: usize) -> &'a [f32] {
+    let len = padded_row_len(geometry);
+    &padded[(row * geometry.stride + tap_row) * len..][..len]
+}
+
+/// How many of the `left` places of a row are handled at a time: rows of usual small grids are multiples of 7 or 8.
+#[inline(always)]
+fn places_at_a_time(left: usize) -> usize {
+    match left {
+        left if left.is_multiple_of(8) => 8,
+        7.. => 7,
+        4.. => 4,
+        _ => 1,
+    }
 }
 
 /// `N` values from `first` on, which the compiler then knows to be so many.
@@ -41,6 +76,65 @@ fn chunk_at<T, const N: usize>(values: &[T], first: usize) -> &[T; N] {
     match values[first..].first_chunk() {
         Some(chunk) => chunk,
         None => panic!("{N} values from {first} on, of {}", values.len()),
+    }
+}
+
+/// Some neighbouring columns of a matrix of vectors.
+#[derive(Clone, Copy)]
+struct Columns<'a, V> {
+    values: &'a [V],
+    row_len: usize,
+    first: usize,
+}
+
+/// Adds to `sums` for each of `P` places the product of its `inner` values and as many rows of `V` columns. The values
+/// of a place are `step` further than those of the place before.
+#[inline(always)]
+fn add_products<S: Simd, const P: usize, const V: usize>(
+    simd: S,
+    values: &[f32],
+    step: usize,
+    columns: Columns<S::f32s>,
+    inner: usize,
+    sums: &mut [[S::f32s; V]; P],
+) {
+    let whole = inner / ROWS * ROWS;
+    for row in (0..whole).step_by(ROWS) {
+        add_products_of_rows::<S, P, V, ROWS>(simd, &values[row..], step, columns, row, sums);
+    }
+    for row in whole..inner {
+        add_products_of_rows::<S, P, V, 1>(simd, &values[row..], step, columns, row, sums);
+    }
+}
+
+/// The same of `R` rows from `row` on, which the compiler then knows to be so many.
+#[inline(always)]
+fn add_products_of_rows<S: Simd, const P: usize, const V: usize, const R: usize>(
+    simd: S,
+    values: &[f32],
+    step: usize,
+    columns: Columns<S::f32s>,
+    row: usize,
+    sums: &mut [[S::f32s; V]; P],
+) {
+    // Checks first: among them the compiler would not keep the sums in registers.
+    let mut places = [&[0.0; R]; P];
+    for (place, values_of_place) in places.iter_mut().enumerate() {
+        *values_of_place = chunk_at(values, place * step);
+    }
+    let zero = [simd.splat_f32s(0.0); V];
+    let mut rows = [&zero; R];
+    for (number, columns_of_row) in rows.iter_mut().enumerate() {
+        let at = (row + number) * columns.row_len + columns.first;
+        *columns_of_row = chunk_at(columns.values, at);
+    }
+    for (number, columns) in rows.into_iter().enumerate() {
+        for (sums, values) in sums.iter_mut().zip(places) {
+            let value = simd.splat_f32s(values[number]);
+            for (sum, column) in sums.iter_mut().zip(columns) {
+                *sum = simd.mul_add_e_f32s(value, *column, *sum);
+            }
+        }
     }
 }
 
@@ -83,12 +177,16 @@ impl WithSimd for Forward<'_> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let [rows, columns, _] = self.geometry.small;
         for row in 0..rows {
-            let whole = columns / PLACES * PLACES;
-            for column in (0..whole).step_by(PLACES) {
-                self.places::<S, PLACES>(simd, row, column);
-            }
-            for column in whole..columns {
-                self.places::<S, 1>(simd, row, column);
+            let mut column = 0;
+            while column < columns {
+                let places = places_at_a_time(columns - column);
+                match places {
+                    8 => self.places::<S, 8>(simd, row, column),
+                    7 => self.places::<S, 7>(simd, row, column),
+                    4 => self.places::<S, 4>(simd, row, column),
+                    _ => self.places::<S, 1>(simd, row, column),
+                }
+                column += places;
             }
         }
     }
@@ -116,28 +214,20 @@ impl Forward<'_> {
         column: usize,
         vector: usize,
     ) {
-        let Geometry {
-            small: [_, columns, channels],
-            kernel,
-            stride,
-            ..
-        } = *self.geometry;
+        let [_, columns, channels] = self.geometry.small;
+        let (taps, step) = (kernel_row(self.geometry), place_step(self.geometry));
         let vectors = channels / S::F32_LANES;
         let (weight, _) = S::as_simd_f32s(self.weight);
         let mut sums = [[simd.splat_f32s(0.0); V]; P];
-        let weight_rows = weight.chunks_exact(kernel * vectors);
+        let weight_rows = weight.chunks_exact(taps * vectors);
         for (tap_row, weight) in weight_rows.enumerate() {
-            let from = padded_row(self.geometry, self.padded, row, tap_row);
-            let from: [&[f32]; P] = from_fn(|place| &from[(column + place) * stride..][..kernel]);
-            for (tap, weight) in weight.chunks_exact(vectors).enumerate() {
-                let weight: &[_; V] = chunk_at(weight, vector);
-                for (sums, from) in sums.iter_mut().zip(from) {
-                    let value = simd.splat_f32s(from[tap]);
-                    for (sum, weight) in sums.iter_mut().zip(weight) {
-                        *sum = simd.mul_add_e_f32s(value, *weight, *sum);
-                    }
-                }
-            }
+            let from = &padded_row(self.geometry, self.padded, row, tap_row)[column * step..];
+            let weight = Columns {
+                values: weight,
+                row_len: vectors,
+                first: vector,
+            };
+            add_products(simd, from, step, weight, taps, &mut sums);
         }
         let (small, _) = S::as_mut_simd_f32s(self.small);
         for (place, sums) in sums.iter().enumerate() {
@@ -150,7 +240,7 @@ impl Forward<'_> {
 /// `Pᵀ S`, the gradient of `Wᵀ`.
 pub fn backward_weights(geometry: &Geometry, large: &[f32], small: &[f32]) -> Vec<f32> {
     let padding = PaddedGrid::of(geometry);
-    let mut gradient = vec![0.0; geometry.kernel * geometry.kernel * geometry.small[2]];
+    let mut gradient = vec![0.0; geometry.patch_len() * geometry.small[2]];
     with_scratch(padding.padded_len(), |padded| {
         padded.fill(0.0);
         let images = large.chunks_exact(geometry.values(Grid::Large));
@@ -179,14 +269,21 @@ impl WithSimd for BackwardWeights<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let kernel = self.geometry.kernel;
-        let whole = kernel / TAPS * TAPS;
-        for row in 0..kernel {
-            for tap in (0..whole).step_by(TAPS) {
-                self.taps::<S, TAPS>(simd, row, tap);
-            }
-            for tap in whole..kernel {
-                self.taps::<S, 1>(simd, row, tap);
+        let row_len = kernel_row(self.geometry);
+        for row in 0..self.geometry.kernel {
+            let mut tap = 0;
+            while tap < row_len {
+                let taps = match row_len - tap {
+                    left if left.is_multiple_of(6) => 6,
+                    4.. => 4,
+                    _ => 1,
+                };
+                match taps {
+                    6 => self.taps::<S, 6>(simd, row, tap),
+                    4 => self.taps::<S, 4>(simd, row, tap),
+                    _ => self.taps::<S, 1>(simd, row, tap),
+                }
+                tap += taps;
             }
         }
     }
@@ -214,18 +311,14 @@ impl BackwardWeights<'_> {
         tap: usize,
         vector: usize,
     ) {
-        let Geometry {
-            small: [rows, columns, channels],
-            kernel,
-            stride,
-            ..
-        } = *self.geometry;
+        let [rows, columns, channels] = self.geometry.small;
+        let (row_len, step) = (kernel_row(self.geometry), place_step(self.geometry));
         let vectors = channels / S::F32_LANES;
         let (small, _) = S::as_simd_f32s(self.small);
         let mut sums = [[simd.splat_f32s(0.0); V]; T];
         for row in 0..rows {
             let from = padded_row(self.geometry, self.padded, row, tap_row);
-            let from = from[tap..].windows(T).step_by(stride);
+            let from = from[tap..].windows(T).step_by(step);
             let values = small[row * columns * vectors..].chunks_exact(vectors);
             for (from, values) in from.zip(values).take(columns) {
                 let (from, values): (&[_; T], &[_; V]) =
@@ -240,7 +333,7 @@ impl BackwardWeights<'_> {
         }
         let (gradient, _) = S::as_mut_simd_f32s(self.gradient);
         for (number, sums) in sums.iter().enumerate() {
-            let first = (tap_row * kernel + tap + number) * vectors + vector;
+            let first = (tap_row * row_len + tap + number) * vectors + vector;
             for (to, sum) in gradient[first..].iter_mut().zip(sums) {
                 *to = simd.add_f32s(*to, *sum);
             }
@@ -280,12 +373,16 @@ impl WithSimd for BackwardData<'_> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let [rows, columns, _] = self.geometry.small;
         for row in 0..rows {
-            let whole = columns / PLACES * PLACES;
-            for column in (0..whole).step_by(PLACES) {
-                self.places::<S, PLACES>(simd, row, column);
-            }
-            for column in whole..columns {
-                self.places::<S, 1>(simd, row, column);
+            let mut column = 0;
+            while column < columns {
+                let places = places_at_a_time(columns - column);
+                match places {
+                    8 => self.places::<S, 8>(simd, row, column),
+                    7 => self.places::<S, 7>(simd, row, column),
+                    4 => self.places::<S, 4>(simd, row, column),
+                    _ => self.places::<S, 1>(simd, row, column),
+                }
+                column += places;
             }
         }
     }
@@ -295,12 +392,9 @@ impl BackwardData<'_> {
     /// The patches of `P` places, tap vector by tap vector.
     #[inline(always)]
     fn places<S: Simd, const P: usize>(&mut self, simd: S, row: usize, column: usize) {
-        let Geometry {
-            small: [_, columns, channels],
-            kernel,
-            ..
-        } = *self.geometry;
-        let vectors = kernel * kernel / S::F32_LANES;
+        let [_, columns, channels] = self.geometry.small;
+        let row_len = kernel_row(self.geometry);
+        let vectors = self.geometry.patch_len() / S::F32_LANES;
         let (weight, _) = S::as_simd_f32s(self.weight);
         let first = (row * columns + column) * channels;
         let small: [&[f32]; P] =
@@ -315,13 +409,10 @@ impl BackwardData<'_> {
                 }
             }
             let first = vector * S::F32_LANES;
+            let tap = [first / row_len, first % row_len];
             for (place, sum) in sums.iter().enumerate() {
                 let taps: &[f32] = pulp::bytemuck::cast_slice(std::slice::from_ref(sum));
-                self.add(
-                    taps,
-                    [row, column + place],
-                    [first / kernel, first % kernel],
-                );
+                self.add(taps, [row, column + place], tap);
             }
         }
     }
@@ -329,14 +420,14 @@ impl BackwardData<'_> {
     /// Adds what some taps of a place give, from the tap in the row `tap_row` of the kernel on.
     #[inline(always)]
     fn add(&mut self, taps: &[f32], [row, column]: [usize; 2], [mut tap_row, mut tap]: [usize; 2]) {
-        let Geometry { kernel, stride, .. } = *self.geometry;
-        let len = (self.geometry.small[1] - 1) * stride + kernel;
+        let (row_len, stride) = (kernel_row(self.geometry), self.geometry.stride);
+        let (len, step) = (padded_row_len(self.geometry), place_step(self.geometry));
         // A processor without vectors gives one tap at a time.
         for taps in taps.chunks(TAPS) {
-            let place = (row * stride + tap_row) * len + column * stride + tap;
+            let place = (row * stride + tap_row) * len + column * step + tap;
             add(&mut self.padded[place..place + taps.len()], taps);
             tap += taps.len();
-            if tap == kernel {
+            if tap == row_len {
                 (tap_row, tap) = (tap_row + 1, 0);
             }
         }
@@ -352,10 +443,10 @@ mod tests {
         (0..len).map(value).collect()
     }
 
-    /// Calls `visit(tap, place on the small grid, place on the large grid)` wherever a tap meets a pixel.
+    /// Calls `visit(tap, place on the small grid, value of the large grid)` wherever a tap meets a pixel.
     fn for_taps(geometry: &Geometry, mut visit: impl FnMut(usize, usize, usize)) {
         let Geometry {
-            large: [large_rows, large_columns, _],
+            large: [large_rows, large_columns, channels],
             small: [rows, columns, _],
             kernel,
             stride,
@@ -367,9 +458,9 @@ mod tests {
                 let column = place % columns * stride + tap % kernel;
                 let inside = (pad[0]..pad[0] + large_rows).contains(&row)
                     && (pad[1]..pad[1] + large_columns).contains(&column);
-                if inside {
+                for channel in (0..channels).filter(|_| inside) {
                     let pixel = (row - pad[0]) * large_columns + column - pad[1];
-                    visit(tap, place, pixel);
+                    visit(tap * channels + channel, place, pixel * channels + channel);
                 }
             }
         }
@@ -378,23 +469,27 @@ mod tests {
     /// Whole numbers, so that sums are exact in any order.
     #[test]
     fn all_three_match_the_definition() {
-        for (side, places, channels, kernel, stride, pad) in [
-            (28, 14, 32, 4, 2, 1),
-            (28, 14, 64, 4, 2, 1),
-            (9, 9, 16, 4, 1, 1),
-            (11, 4, 48, 5, 3, 2),
-            (7, 8, 16, 8, 1, 4),
-            (3, 3, 16, 1, 1, 0),
+        for (side, colours, places, channels, kernel, stride, pad) in [
+            (28, 1, 14, 32, 4, 2, 1),
+            (28, 1, 14, 64, 4, 2, 1),
+            (32, 3, 16, 32, 4, 2, 1),
+            (10, 2, 5, 16, 4, 2, 1),
+            (9, 3, 9, 16, 3, 1, 1),
+            (9, 4, 12, 16, 4, 1, 3),
+            (9, 1, 9, 16, 4, 1, 1),
+            (11, 1, 4, 48, 5, 3, 2),
+            (7, 1, 8, 16, 8, 1, 4),
+            (3, 1, 3, 16, 1, 1, 0),
         ] {
             let geometry = Geometry {
-                large: [side, side, 1],
+                large: [side, side, colours],
                 small: [places, places, channels],
                 kernel,
                 stride,
                 pad: [pad, pad],
             };
-            let (images, taps) = (2, kernel * kernel);
-            let (pixels, cells) = (side * side, places * places * channels);
+            let (images, taps) = (2, geometry.patch_len());
+            let (pixels, cells) = (side * side * colours, places * places * channels);
             let (large, small) = (values(images * pixels, 1), values(images * cells, 2));
             let transposed = values(taps * channels, 3);
             let weight: Vec<f32> = (0..taps * channels)
@@ -416,7 +511,7 @@ mod tests {
                 });
             }
 
-            assert!(has_one_channel(&geometry));
+            assert!(has_few_channels(&geometry));
             let mut found = vec![f32::NAN; images * cells];
             forward(&geometry, &large, &transposed, &mut found, |_| ());
             assert_eq!(found, outputs, "{geometry:?}");

@@ -12,6 +12,7 @@ use super::saved::{BackwardContext, Saved};
 use super::shards;
 use super::stage::{Stage, segments};
 use super::tensor::{values, with_values};
+use super::tiled;
 use crate::kernels::buffers::{Buffer, Buffers};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use std::ops::Range;
@@ -74,9 +75,13 @@ impl FusedOp {
         for segment in segments(stages) {
             let (before, saved) = all_saved[..segment.end].split_at_mut(segment.start);
             let input = before.last().map_or(input, |saved| &saved.output);
-            match stages[segment.start].dense() {
-                Some(layers) => dense::forward(layers, input, images, &mut saved[0], buffers)?,
-                None => shards::forward(&stages[segment], input, images, saved, training, buffers)?,
+            let first = &stages[segment.start];
+            if let Some(layers) = first.dense() {
+                dense::forward(layers, input, images, &mut saved[0], buffers)?;
+            } else if first.has_large_weights() {
+                tiled::forward(first, input, images, &mut saved[0], training, buffers)?;
+            } else {
+                shards::forward(&stages[segment], input, images, saved, training, buffers)?;
             }
         }
         Ok(all_saved)
@@ -185,7 +190,10 @@ fn backward_segments(
             backward_segments(context, before, next, input_gradient, dense)
         }
         None => {
-            let found = shards::backward(&of_segment, &mut gradient, to)?;
+            let found = match of_segment.stages[0].has_large_weights() {
+                true => tiled::backward(&of_segment, &mut gradient, to)?,
+                false => shards::backward(&of_segment, &mut gradient, to)?,
+            };
             // What nobody waits for gives a thread something to do where the others have too little.
             let (input_gradient, set) = rayon::join(
                 || backward_segments(context, before, next, input_gradient, dense),

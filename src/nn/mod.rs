@@ -11,7 +11,7 @@
 //! | [`sequential`] | a whole encoder or decoder |
 //! | `fused` | the same as one operation; segments of stages, one after the other |
 //! | `shards`, `primitive` | a segment that works image by image, on shards of the batch |
-//! | `dense` | a segment that works on the whole batch |
+//! | `dense`, `tiled` | a segment that works on the whole batch |
 //! | `saved`, [`gradient`] | what is left for the backward pass, and what that leaves |
 //! | [`posterior`], [`criterion`] | the bottleneck, and what comes out beside what should |
 //! | [`adam`], [`average`] | the optimiser, and a moving average of what it moves |
@@ -33,3 +33,4 @@ pub mod sequential;
 mod shards;
 pub mod stage;
 pub mod tensor;
+mod tiled;

@@ -26,7 +26,7 @@ pub(super) enum Primitive {
 
 #[derive(Debug)]
 pub(super) struct Convolution {
-    activation: Activation,
+    pub activation: Activation,
     geometry: Geometry,
     /// The grid that the layer reads.
     pub input: Grid,
@@ -34,9 +34,9 @@ pub(super) struct Convolution {
     pub output: Grid,
     tiling: Option<Tiling>,
     /// The weights on the way from inputs to outputs, and from the outputs' gradients to the inputs'.
-    weight: Buffer,
-    backward_weight: Option<Buffer>,
-    bias: Vec<f32>,
+    pub weight: Buffer,
+    pub backward_weight: Option<Buffer>,
+    pub bias: Vec<f32>,
     /// Where the gradients go.
     parameters: [Parameter; 2],
 }

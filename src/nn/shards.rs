@@ -176,8 +176,8 @@ struct BackwardShard<'a> {
 /// What the gradients of the parameters are made of, for each stage: those that shards found, and the transformed
 /// gradient of the output.
 pub(super) struct ShardGradients {
-    shards: Vec<Vec<Option<WeightGradients>>>,
-    transformed: Vec<Option<Buffer>>,
+    pub shards: Vec<Vec<Option<WeightGradients>>>,
+    pub transformed: Vec<Option<Buffer>>,
 }
 
 /// Fills the gradient of the input, if it is wanted, and finds what the gradients of the parameters are made of.

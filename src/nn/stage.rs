@@ -1,6 +1,7 @@
 //! What encoders and decoders are sequences of.
 
 use super::layer::{Layer, LinearMap};
+use crate::kernels::winograd::tiling::Tiling;
 use std::ops::Range;
 
 /// One stage of a [`Sequential`](super::sequential::Sequential): of layers with weights ([`Layer`]), or of plans
@@ -73,7 +74,22 @@ impl Stage<Layer> {
         matches!(self, Self::Layer(layer) if layer.plan.activation.keeps_slopes())
     }
 
-    /// The layers, if they are dense: those work on all images at once, other stages on each for itself.
+    /// Whether it is a convolution with so many weights that they are not read for each shard of images anew.
+    pub(super) fn has_large_weights(&self) -> bool {
+        let geometry = self.layers().iter().find_map(|layer| match layer.plan.map {
+            LinearMap::Conv(geometry) | LinearMap::ConvTranspose(geometry) => Some(geometry),
+            LinearMap::Dense { .. } => None,
+        });
+        let tiling = geometry.and_then(Tiling::of);
+        tiling.is_some_and(|tiling| tiling.has_large_weights())
+    }
+
+    /// Whether it works on all images at once. Other stages work on each for itself.
+    fn takes_whole_batches(&self) -> bool {
+        self.dense().is_some() || self.has_large_weights()
+    }
+
+    /// The layers, if they are dense.
     pub(super) fn dense(&self) -> Option<&[Layer]> {
         let dense = |layer: &Layer| matches!(layer.plan.map, LinearMap::Dense { .. });
         self.layers()
@@ -83,10 +99,11 @@ impl Stage<Layer> {
     }
 }
 
-/// Stages cut into segments: each dense stage is one, and what lies between them.
+/// Stages cut into segments: each that works on all images at once is one, and what lies between them.
 pub(super) fn segments(stages: &[Stage<Layer>]) -> Vec<Range<usize>> {
     let mut first = 0;
-    let together = |a: &Stage<Layer>, b: &Stage<Layer>| a.dense().is_none() && b.dense().is_none();
+    let together =
+        |a: &Stage<Layer>, b: &Stage<Layer>| !a.takes_whole_batches() && !b.takes_whole_batches();
     let segment = |segment: &[Stage<Layer>]| {
         first += segment.len();
         first - segment.len()..first

@@ -36,7 +36,7 @@ pub fn storage_len(sizes: &Sizes) -> usize {
 }
 
 /// The matrices in their [`storage_len`].
-pub fn views<'a>(values: &'a [f32], sizes: &Sizes) -> impl Iterator<Item = &'a [f32]> {
+pub fn views<'a>(values: &'a [f32], sizes: &Sizes) -> impl Iterator<Item = &'a [f32]> + use<'a> {
     let matrices = values.chunks_exact(pitch(sizes)).zip(*sizes);
     matrices.map(|(matrix, size)| &matrix[..size])
 }

@@ -9,13 +9,14 @@
 //! products of [`crate::kernels::convolution`] are `M = V U`, `V = M Uᵀ` and the gradient `Vᵀ M`, and each way back from
 //! the domain is the adjoint of the way there.
 
-use super::layout::{Sizes, TileOffset, sizes, views};
+use super::layout::{Sizes, TileOffset, scaled, sizes, views, views_mut};
 use super::tile::{TileView, from_winograd, to_winograd};
 use super::transforms::{ALPHA, AREA, B_T, CHANNEL_BLOCK, a};
 use crate::kernels::geometry::{Geometry, Grid};
 use crate::kernels::matmul::{Destination, Matrix, MatrixMut, matmul};
 use crate::kernels::padding::PaddedGrid;
 use crate::kernels::vectorized::vectorized;
+use crate::parallel::for_each;
 
 /// How a convolution is cut into tiles.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +47,13 @@ impl Tiling {
                 whole: [rows, columns].map(|size| (size / side).max(1)),
             }
         })
+    }
+
+    /// Whether the weights take so much of a core's second-level cache that it is not worth fetching them for a few
+    /// images: `U` with more than a mebibyte.
+    pub fn has_large_weights(&self) -> bool {
+        const MOST: usize = (1 << 20) / size_of::<f32>();
+        self.weight_sizes().iter().sum::<usize>() > MOST
     }
 
     pub(super) fn phases(&self) -> usize {
@@ -216,20 +224,51 @@ impl Tiling {
         weights: &[f32],
         to: &mut [&mut [f32]],
     ) {
-        let columns = self.columns(target);
-        let sizes = self.weight_sizes();
-        let inner = sizes[0] / columns;
-        let weights = views(weights, &sizes);
+        let weights = views(weights, &self.weight_sizes());
         for ((from, weights), to) in from.iter().zip(weights).zip(to) {
-            let from = Matrix::new(from, from.len() / inner, inner);
-            let weights = Matrix::new(weights, inner, columns);
-            matmul(
-                from,
-                weights,
-                MatrixMut::new(to, columns),
-                Destination::Overwrite,
-            );
+            self.product(target, from, weights, to);
         }
+    }
+
+    /// [`Tiling::products`] of `images` images, on all threads.
+    pub fn products_on_all_threads(
+        &self,
+        target: Grid,
+        images: usize,
+        from: &[f32],
+        weights: &[f32],
+        to: &mut [f32],
+    ) {
+        /// Tiles that are worth a thread.
+        const TILES: usize = 256;
+        let sizes = |grid| scaled(&self.sizes(grid), images);
+        let source = match target {
+            Grid::Large => Grid::Small,
+            Grid::Small => Grid::Large,
+        };
+        let from = views(from, &sizes(source));
+        let to = views_mut(to, &sizes(target));
+        let points = from.zip(views(weights, &self.weight_sizes())).zip(to);
+        let parts = points.flat_map(|((from, weights), to)| {
+            let from = from.chunks(TILES * self.columns(source));
+            let to = to.chunks_mut(TILES * self.columns(target));
+            from.zip(to).map(move |(from, to)| (from, weights, to))
+        });
+        for_each(parts, |(from, weights, to)| {
+            self.product(target, from, weights, to);
+        });
+    }
+
+    /// The product at a point.
+    fn product(&self, target: Grid, from: &[f32], weights: &[f32], to: &mut [f32]) {
+        let columns = self.columns(target);
+        let inner = weights.len() / columns;
+        matmul(
+            Matrix::new(from, from.len() / inner, inner),
+            Matrix::new(weights, inner, columns),
+            MatrixMut::new(to, columns),
+            Destination::Overwrite,
+        );
     }
 }
 
