@@ -11,12 +11,26 @@ const PARTIAL: (&str, &str) = (".vae-", ".partial");
 
 /// A path as a shell takes it: in quotes, if it needs some.
 pub fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
+    let Some(text) = path.to_str() else {
+        return in_bytes(path);
+    };
     let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+,:@%=".contains(letter);
     match text.chars().all(is_plain) && !text.is_empty() {
-        true => text,
+        true => text.into(),
         false => format!("'{}'", text.replace('\'', "'\\''")),
     }
+}
+
+/// A path that is no text, in the quotes in which bytes can be written (POSIX.1-2024, section 2.2.4).
+fn in_bytes(path: &Path) -> String {
+    let chunks = path.as_os_str().as_encoded_bytes().utf8_chunks();
+    let chunks = chunks.map(|chunk| {
+        let text = chunk.valid().replace('\\', "\\\\").replace('\'', "\\'");
+        // Three octal digits end by themselves; hexadecimal ones go on.
+        let bytes = chunk.invalid().iter().map(|byte| format!("\\{byte:03o}"));
+        text + &bytes.collect::<String>()
+    });
+    format!("$'{}'", chunks.collect::<String>())
 }
 
 /// Whether a path is `-`: stdin or stdout.
@@ -265,5 +279,22 @@ mod tests {
         ] {
             assert_eq!(quoted(Path::new(path)), expected);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn paths_that_are_no_text_can_be_pasted() {
+        use std::os::unix::ffi::OsStrExt;
+        let name = OsStr::from_bytes(b"it's \\ a caf\xe91");
+        let quoted = quoted(Path::new(name));
+        assert_eq!(quoted, r"$'it\'s \\ a caf\3511'");
+        let script = format!("printf %s {quoted}");
+        let Ok(output) = std::process::Command::new("bash")
+            .args(["-c", &script])
+            .output()
+        else {
+            return;
+        };
+        assert_eq!(output.stdout, name.as_bytes());
     }
 }

@@ -676,3 +676,79 @@ fn a_hint_can_be_pasted() {
     let again = String::from_utf8(train("my runs/it's").stderr).unwrap();
     assert!(again.contains(r"--resume 'my runs/it'\''s'"), "{again}");
 }
+
+/// Also where it has a byte that is no UTF-8, and a letter that stands for others where such a byte is written down.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_path_may_be_any_bytes() {
+    use std::ffi::OsStr;
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt;
+
+    let place = with_pictures(24, [12, 12]);
+    let strange = |bytes: &'static [u8]| OsStr::from_bytes(bytes);
+    place.write("plain.json", r#"{"schedule": "constant"}"#);
+    let (data, config) = (strange(b"caf\xe9 100%"), strange(b"config\xff.json"));
+    let (run, drawn) = (strange(b"r\xfcn"), strange(b"drawn-\xe9.png"));
+    fs::copy(place.path("plain.json"), place.path(config)).unwrap();
+    let vae = |line: &str, flags: &[(&str, &OsStr)]| {
+        let mut command = place.command(line);
+        for (flag, value) in flags {
+            command.args(
+                [OsStr::new(flag), value]
+                    .iter()
+                    .filter(|word| !word.is_empty()),
+            );
+        }
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{line} {flags:?}: {said}");
+        (output.stdout, said)
+    };
+    let steps = "train --batch-size 8 --steps 6 --save-every 3";
+    train(
+        &place,
+        "--config plain.json --data pets --out plain --steps 9 --save-every 3",
+    );
+    fs::rename(place.path("pets"), place.path(data)).unwrap();
+    let flags = [("--data", data), ("--config", config), ("--out", run)];
+    let (stdout, said) = vae(steps, &flags);
+    assert_eq!(stdout, b"r\xfcn\n");
+    assert!(said.contains(r"--model $'r\374n'"), "{said}");
+    let content = fs::read(place.path(run).join("config.json")).unwrap();
+    let kept: Value = serde_json::from_slice(&content).unwrap();
+    let kept = kept["data"]["percent_encoded"].as_str().unwrap();
+    assert!(kept.ends_with("/caf%E9 100%25"), "{kept}");
+
+    // It is the same run, wherever its data lie, and goes on where it is.
+    vae("train --steps 9", &[("--resume", run)]);
+    let weights = |run: &OsStr| fs::read(place.path(run).join("model.safetensors")).unwrap();
+    assert!(weights(run) == weights("plain".as_ref()));
+    for line in [
+        "evaluate --importance-samples 0 --samples 20",
+        "reconstruct --n 3",
+        "encode codes.csv",
+    ] {
+        vae(line, &[("--model", run)]);
+    }
+    let (stdout, _) = vae("sample --n 2", &[("--model", run), ("", drawn)]);
+    assert_eq!(stdout, b"drawn-\xe9.png\n");
+    vae("latent interpolate 0", &[("", drawn), ("--model", run)]);
+    vae("report", &[("", run), ("", "page.html".as_ref())]);
+    let page = place.text("page.html");
+    assert!(page.contains("caf%E9 100%25"), "the page names no data");
+    // A configuration takes it as it was written.
+    let again = place.path(run).join("config.json");
+    vae("train --out again", &[("--config", again.as_os_str())]);
+    assert!(weights("again".as_ref()) == weights(run));
+    let place = Place::new();
+    for wrong in ["caf%e", "caf%", ""] {
+        let written = json!({"data": {"percent_encoded": wrong}}).to_string();
+        place.write("wrong.json", written);
+        let why = format!("`{wrong}` is no path that is percent-encoded");
+        place.refused("train --config wrong.json --out none", 2, &why);
+    }
+    place.write("wrong.json", r#"{"data": 5}"#);
+    let why = "`data` must be a string, or, for a path that is no UTF-8";
+    place.refused("train --config wrong.json --out none", 2, why);
+}

@@ -107,7 +107,8 @@ impl Console {
     ///
     /// If stdout cannot be written.
     pub fn result(&self, path: &Path) -> Result<()> {
-        print(format_args!("{}\n", path.display()))
+        // As it is, so that it can be read again, also where it is no text.
+        print_bytes(&[path.as_os_str().as_encoded_bytes(), b"\n"].concat())
     }
 
     /// A bar over things to do, named by `unit`, of which so many are `done`; it shows only on a terminal.

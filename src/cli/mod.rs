@@ -27,6 +27,7 @@ mod sample;
 mod scatter;
 mod screen;
 mod show;
+mod source;
 mod table;
 mod terminal;
 mod train;

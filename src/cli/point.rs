@@ -13,9 +13,8 @@ use crate::run::ModelName;
 use crate::{Error, Result};
 use candle_core::Device;
 use clap::Args;
-use std::convert::Infallible;
+use std::ffi::OsString;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 /// A point of the latent space.
 #[derive(Debug, Clone)]
@@ -28,18 +27,17 @@ pub(super) enum Point {
     Seed(u64),
 }
 
-impl FromStr for Point {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> std::result::Result<Self, Infallible> {
+impl From<OsString> for Point {
+    fn from(name: OsString) -> Self {
+        let text = name.to_str().unwrap_or_default();
         let seed = text
             .strip_prefix("seed:")
             .and_then(|seed| seed.parse().ok());
-        Ok(match (seed, text.parse()) {
+        match (seed, text.parse()) {
             (Some(seed), _) => Self::Seed(seed),
             (None, Ok(number)) => Self::TestImage(number),
-            (None, Err(_)) => Self::File(text.into()),
-        })
+            (None, Err(_)) => Self::File(name.into()),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ pub mod npy;
 pub mod npz;
 pub mod numbers;
 pub mod parquet;
+pub mod percent;
 pub mod pictures;
 pub mod published;
 pub mod shape;

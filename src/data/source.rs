@@ -1,16 +1,18 @@
 //! Where images come from, and what is told while they are fetched.
 
+use super::percent;
 use super::published::sets::{Published, SETS};
 use super::shape::ImageShape;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 /// Where images come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "Written", into = "Written")]
 pub enum Source {
     /// MNIST if it can be had, else the built-in digits.
     #[default]
@@ -28,17 +30,40 @@ impl FromStr for Source {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let published = SETS.into_iter().find(|set| set.name == text);
-        match (published, text) {
+        OsString::from(text).try_into()
+    }
+}
+
+impl TryFrom<OsString> for Source {
+    type Error = Error;
+
+    fn try_from(name: OsString) -> Result<Self> {
+        let published = SETS.into_iter().find(|set| name == set.name);
+        match (published, name.to_str()) {
             (Some(set), _) => Ok(Self::Published(set)),
-            (None, "") => Err(Error::input("data source", "it is empty").hint(
+            (None, Some("")) => Err(Error::input("data source", "it is empty").hint(
                 "give `auto`, `mnist`, `fashion-mnist`, `cifar-10`, `synthetic`, a folder, or a file of arrays or pictures",
             )),
-            (None, "auto") => Ok(Self::Auto),
-            (None, "synthetic") => Ok(Self::Synthetic),
-            (None, folder) => Ok(Self::Folder(folder.into())),
+            (None, Some("auto")) => Ok(Self::Auto),
+            (None, Some("synthetic")) => Ok(Self::Synthetic),
+            (None, _) => Ok(Self::Folder(name.into())),
         }
     }
+}
+
+/// A source as configurations have it.
+#[derive(Serialize, Deserialize)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "`data` must be a string, or, for a path that is no UTF-8, {\"percent_encoded\": \"/data/caf%E9\"}"
+)]
+enum Written {
+    Text(String),
+    /// A path that is no text.
+    Bytes {
+        percent_encoded: String,
+    },
 }
 
 impl fmt::Display for Source {
@@ -52,17 +77,32 @@ impl fmt::Display for Source {
     }
 }
 
-impl TryFrom<String> for Source {
+impl TryFrom<Written> for Source {
     type Error = Error;
 
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
+    fn try_from(written: Written) -> Result<Self> {
+        match written {
+            Written::Text(text) => text.parse(),
+            Written::Bytes { percent_encoded } => {
+                let path = percent::decode(&percent_encoded).filter(|path| !path.is_empty());
+                let path = path.ok_or_else(|| {
+                    let why = format!("`{percent_encoded}` is no path that is percent-encoded");
+                    Error::input("data source", why)
+                })?;
+                Ok(Self::Folder(path.into()))
+            }
+        }
     }
 }
 
-impl From<Source> for String {
+impl From<Source> for Written {
     fn from(source: Source) -> Self {
-        source.to_string()
+        match source {
+            Source::Folder(path) if path.to_str().is_none() => Self::Bytes {
+                percent_encoded: percent::encode(path.as_os_str()),
+            },
+            source => Self::Text(source.to_string()),
+        }
     }
 }
 

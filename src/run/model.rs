@@ -10,10 +10,9 @@ use crate::data::Source;
 use crate::model::Vae;
 use crate::{Error, Result, files};
 use candle_core::Device;
-use std::convert::Infallible;
+use std::ffi::OsString;
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 /// The weights of the model that comes with the program: trained with `configs/builtin.json`, and made half as long by
 /// `models/make.py`.
@@ -28,14 +27,12 @@ pub enum ModelName {
     Path(PathBuf),
 }
 
-impl FromStr for ModelName {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> std::result::Result<Self, Infallible> {
-        Ok(match text {
-            "builtin" => Self::Builtin,
-            path => Self::Path(path.into()),
-        })
+impl From<OsString> for ModelName {
+    fn from(name: OsString) -> Self {
+        match name == "builtin" {
+            true => Self::Builtin,
+            false => Self::Path(name.into()),
+        }
     }
 }
 

@@ -91,7 +91,10 @@ pub(super) fn command(config: &Config) -> Result<String> {
     let mut own = keys(config)?;
     own.remove("provenance");
     own.retain(|key, value| default.get(key) != Some(value));
-    if own.keys().all(|key| FLAGS.contains(&key.as_str())) {
+    // A path that is no text cannot be pasted as a flag, but as it is written in a configuration.
+    let is_flag =
+        |(key, value): (&String, &Value)| FLAGS.contains(&key.as_str()) && !value.is_object();
+    if own.iter().all(is_flag) {
         let flags = own.iter().map(|(key, value)| {
             let value = match value {
                 Value::String(text) => text.clone(),
