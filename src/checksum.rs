@@ -2,14 +2,28 @@
 
 use sha2::{Digest, Sha256};
 
+/// The SHA-256 sum of bytes that come one after the other.
+#[derive(Clone, Default)]
+pub struct Sum(Sha256);
+
+impl Sum {
+    /// Takes in more bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The sum, in hexadecimal.
+    pub fn finish(self) -> String {
+        let sum = self.0.finalize();
+        sum.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
 /// The SHA-256 sum of some bytes, given in pieces, in hexadecimal.
 pub fn sha256(pieces: &[&[u8]]) -> String {
-    let mut hasher = Sha256::new();
-    for piece in pieces {
-        hasher.update(piece);
-    }
-    let sum = hasher.finalize();
-    sum.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut sum = Sum::default();
+    pieces.iter().for_each(|piece| sum.update(piece));
+    sum.finish()
 }
 
 /// The CRC-32C sum of some bytes (Castagnoli et al., 1993; RFC 3720, section 12.1).

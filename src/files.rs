@@ -3,8 +3,9 @@
 use crate::{Error, Result};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
-use std::path::Path;
+use std::io::{BufWriter, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 
 /// What the names of files that are being written begin and end with.
 const PARTIAL: (&str, &str) = (".vae-", ".partial");
@@ -79,6 +80,30 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(content)
 }
 
+/// Fills a buffer from a place in a file, whoever else reads it.
+///
+/// # Errors
+///
+/// If it cannot be read, or is shorter.
+#[cfg(unix)]
+pub fn read_at(file: &File, place: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, place)
+}
+
+/// The same elsewhere, where reading moves the file's own place, which all who have it share.
+///
+/// # Errors
+///
+/// The same.
+#[cfg(not(unix))]
+pub fn read_at(mut file: &File, place: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+    use std::sync::{Mutex, PoisonError};
+    static READING: Mutex<()> = Mutex::new(());
+    let _reading = READING.lock().unwrap_or_else(PoisonError::into_inner);
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(place))?;
+    file.read_exact(buffer)
+}
+
 /// The text of a file of at most `limit` bytes.
 ///
 /// # Errors
@@ -97,17 +122,6 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String> {
 /// If the folder cannot be written, or the disk is full; the old content is then untouched.
 pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
     write(path, false, |file| file.write_all(content))
-}
-
-/// The same of a content in parts, one after the other.
-///
-/// # Errors
-///
-/// The same.
-pub fn write_parts(path: &Path, parts: &[&[u8]]) -> Result<()> {
-    write(path, false, |file| {
-        parts.iter().try_for_each(|part| file.write_all(part))
-    })
 }
 
 /// The same, whatever happens to the machine: the content is flushed to disk before it has its name, and the name
@@ -132,22 +146,97 @@ pub fn write_durably_by(
     write(path, true, content)
 }
 
+/// A file that is written bit by bit, and has its name when it is whole; until then it is locked, so that it is known
+/// from what a process that was killed has left.
+pub struct Partial {
+    file: BufWriter<NamedTempFile>,
+    path: PathBuf,
+}
+
+impl Partial {
+    /// Begins a file. What is left in its folder of others that were begun so is removed.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be written.
+    pub fn create(path: &Path) -> Result<Self> {
+        let folder = folder_of(path);
+        create_folder(folder)?;
+        remove_abandoned(folder);
+        let file = new_partial(folder).map_err(|error| cannot_write(path, &error))?;
+        // Where no file can be locked, none is taken for abandoned either.
+        let _ = file.as_file().try_lock();
+        Ok(Self {
+            file: BufWriter::with_capacity(1 << 18, file),
+            path: path.into(),
+        })
+    }
+
+    /// Adds to it.
+    ///
+    /// # Errors
+    ///
+    /// If the disk is full.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = self.file.write_all(bytes);
+        written.map_err(|error| cannot_write(&self.path, &error))
+    }
+
+    /// Gives it its name.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn persist(self) -> Result<()> {
+        let file = self.file.into_inner();
+        let persisted = file.map_err(|error| error.into_error()).and_then(|file| {
+            file.persist(&self.path)?;
+            Ok(())
+        });
+        persisted.map_err(|error| cannot_write(&self.path, &error))
+    }
+}
+
+/// Removes files that nobody has begun who is there.
+fn remove_abandoned(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_free = || File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
+        if is_partial(&entry.file_name()) && is_free() {
+            // What cannot be removed takes room; that is no reason to fail.
+            let _ = remove(&entry.path());
+        }
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// A file without its name as yet.
+fn new_partial(folder: &Path) -> std::io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PARTIAL.0).suffix(PARTIAL.1);
+    // The temporary file's own default is for secrets; results are as readable as any new file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
+    Error::failed(path.display(), format!("cannot be written: {error}"))
+}
+
 fn write(
     path: &Path,
     flush: bool,
     content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> Result<()> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     let write = || -> std::io::Result<()> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(PARTIAL.0).suffix(PARTIAL.1);
-        // The temporary file's own default is for secrets; results are as readable as any new file.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(folder)?;
+        let mut file = new_partial(folder)?;
         content(&mut file)?;
         if flush {
             file.as_file().sync_all()?;
@@ -158,7 +247,7 @@ fn write(
         }
         Ok(())
     };
-    write().map_err(|error| Error::failed(path.display(), format!("cannot be written: {error}")))
+    write().map_err(|error| cannot_write(path, &error))
 }
 
 /// Makes a rename in `folder` survive a power cut.

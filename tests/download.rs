@@ -569,8 +569,8 @@ fn cifar_10_is_had_by_name_upright_and_in_its_colours() {
     assert_eq!(config["provenance"]["dataset"], "CIFAR-10");
     assert_eq!(config["labels"][9], "truck");
     let dataset = cached(&home, "cifar-10");
-    assert!(dataset.train.image(0) == with_corners());
-    assert!(dataset.test.image(0) == with_corners());
+    assert!(*dataset.train.image(0).unwrap() == with_corners());
+    assert!(*dataset.test.image(0).unwrap() == with_corners());
     assert_eq!(
         dataset.train.labels[..12],
         [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]

@@ -90,7 +90,8 @@ fn what_is_drawn_is_nearer_to_the_truth_than_nothing() {
     assert_eq!(errors.len(), 100);
     // What is left where the lower half stays background.
     let test = idx::read_folder(&folder).unwrap().test;
-    let ink = test.pixels[..100 * 784].chunks(784).map(|image| -> f64 {
+    let pixels = test.into_bytes().unwrap();
+    let ink = pixels[..100 * 784].chunks(784).map(|image| -> f64 {
         let values = image[392..].iter().map(|&pixel| f64::from(pixel) / 255.0);
         values.map(|value| value * value).sum()
     });

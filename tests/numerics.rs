@@ -282,7 +282,8 @@ fn a_test_line_is_what_the_formulas_give() {
         let values = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         values.into_iter().map(f64::from).collect()
     };
-    let images = test.pixels.iter().map(|&pixel| f32::from(pixel) / 255.0);
+    let pixels = test.clone().into_bytes().unwrap();
+    let images = pixels.iter().map(|&pixel| f32::from(pixel) / 255.0);
     let shape = (test.len(), test.shape.values());
     let images = Tensor::from_vec(images.collect(), shape, &Device::Cpu).unwrap();
     let posterior = vae.encode(&images, &[], Mode::Inference).unwrap();

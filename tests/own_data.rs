@@ -752,3 +752,118 @@ fn a_path_may_be_any_bytes() {
     let why = "`data` must be a string, or, for a path that is no UTF-8";
     place.refused("train --config wrong.json --out none", 2, why);
 }
+
+/// Runs the program where the system says that so many KiB of memory are available; `None` where that cannot be had.
+#[cfg(target_os = "linux")]
+fn with_memory(place: &Place, kib: u64, line: &str) -> Option<Outcome> {
+    place.write("meminfo", format!("MemAvailable: {kib} kB\n"));
+    let unshare = |script: &str| {
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-ec", script]);
+        let plain = place.command("");
+        let variables = plain.get_envs();
+        command.envs(variables.filter_map(|(name, value)| Some((name, value?))));
+        command
+            .current_dir(place.path(""))
+            .env("VAE", env!("CARGO_BIN_EXE_vae"));
+        command.output().ok()
+    };
+    let mount = "mount --bind meminfo /proc/meminfo";
+    if !unshare(mount)?.status.success() {
+        return None;
+    }
+    let output = unshare(&format!("{mount}\nexec \"$VAE\" {line}"))?;
+    Some(Outcome::new(output, Default::default()))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn pictures_that_memory_has_no_room_for_are_read_as_they_are_needed() {
+    use std::fs;
+
+    // 101 KiB of pixels, where half of 100 KiB is free.
+    let place = with_pictures(60, [24, 24]);
+    let small = |line: &str| with_memory(&place, 100, line);
+    if small("--version").is_none() {
+        return common::skip("nothing can be mounted here");
+    }
+    let ok = |line: &str| {
+        let outcome = small(line).unwrap();
+        assert_eq!(outcome.code, Some(0), "vae {line}: {}", outcome.stderr);
+        outcome
+    };
+    let drawn = json!({
+        "schedule": "constant", "binarize": "dynamic", "likelihood": "bernoulli",
+        "augment": {"flip": true, "shift": 1}
+    });
+    place.write("drawn.json", drawn.to_string());
+    place.write("plain.json", r#"{"schedule": "constant"}"#);
+    let steps = "--steps 6 --batch-size 8 --image-every 3 --eval-every 6 --save-every 6";
+    let line = |config: &str, out: &str| {
+        format!("train {steps} --data pets --config {config}.json --out {out}")
+    };
+    let cache = || place.files("home/vae/pictures");
+    place.ok(&line("drawn", "here"));
+    let kept = cache();
+    assert_eq!(kept.len(), 2, "the pictures, and their shape");
+    fs::remove_dir_all(place.path("home")).unwrap();
+    // Decoded into the cache, then read from it: the same run, and the same file.
+    for out in ["there", "again"] {
+        ok(&line("drawn", out));
+        place.assert_same("here", out);
+        assert!(cache() == kept);
+    }
+    ok(&line("plain", "paused"));
+    ok("train --resume paused --steps 9");
+    place.ok(&line("plain", "whole").replace("--steps 6", "--steps 9"));
+    assert!(place.read("paused/model.safetensors") == place.read("whole/model.safetensors"));
+    for command in [
+        "evaluate --importance-samples 5 --samples 20 --split train --json",
+        "encode --split train -",
+        "encode -",
+    ] {
+        let line = format!("{command} --model paused");
+        assert_eq!(ok(&line).stdout, place.ok(&line).stdout, "{line}");
+    }
+    for command in [
+        "reconstruct --n 5",
+        "latent scatter",
+        "explore",
+        "sample --from posterior",
+    ] {
+        ok(&format!("{command} --model paused"));
+    }
+
+    // What is damaged is decoded again.
+    let largest = kept.iter().max_by_key(|(_, content)| content.len());
+    let largest = format!("home/vae/pictures/{}", largest.unwrap().0);
+    let mut damaged = place.read(&largest);
+    damaged[1000] ^= 1;
+    place.write(&largest, damaged);
+    ok(&line("drawn", "mended"));
+    place.assert_same("here", "mended");
+    assert!(cache() == kept);
+
+    // What is refused leaves nothing there, nor is there a way where nothing can be kept.
+    for name in ["a.png", "b.png"] {
+        place.write(&format!("pets/cats/{name}"), "no picture");
+    }
+    let refused = small(&line("plain", "none")).unwrap();
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("2 of 62 pictures cannot be read"),
+        "{}",
+        refused.stderr
+    );
+    assert!(cache() == kept);
+    fs::remove_dir_all(place.path("home")).unwrap();
+    place.write("home", "no folder");
+    let failed = small(&line("plain", "none")).unwrap();
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    assert!(
+        failed.stderr.contains("more than half of the free memory"),
+        "{}",
+        failed.stderr
+    );
+    assert!(!place.path("none").exists());
+}

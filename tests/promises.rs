@@ -485,7 +485,8 @@ for split in ['train', 't10k']:
     if python(&program, &[place.path("mine").to_str().unwrap()]) {
         let dataset = idx::read_folder(&place.path("mine")).unwrap();
         let images = (0..3 * ImageShape::MNIST.values()).map(|n| n as u8);
-        assert_eq!(dataset.train.pixels, images.collect::<Vec<_>>());
+        let pixels = dataset.train.into_bytes().unwrap();
+        assert_eq!(pixels, images.collect::<Vec<_>>());
         assert_eq!(dataset.test.labels, [7, 0, 9]);
     }
 }

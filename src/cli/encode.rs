@@ -143,7 +143,7 @@ impl Encode {
         let has_labels = dataset.has_labels();
         let mut split = self.split.unwrap_or(SplitName::Test).of(dataset);
         split.truncate(self.n.unwrap_or(split.len()));
-        let split = config.binarize.split(split, config.seed);
+        let split = split.binarized(config.binarize, config.seed);
         let examples = Examples::of(&split, 0, split.len(), config.corruption())?;
         Ok((examples, has_labels.then_some(split.labels)))
     }

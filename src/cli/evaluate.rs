@@ -93,7 +93,7 @@ impl Evaluate {
             SplitName::Train => &dataset.train,
         };
         // As the model sees them; how real pictures are is seen beside images as they are.
-        let split = &config.binarize.split(split.clone(), config.seed);
+        let split = &split.clone().binarized(config.binarize, config.seed);
         let losses = train::evaluate(&vae, split, &config)?;
         let latent_space = LatentSpace::of(&vae, split, config.corruption())?;
         let likelihood = match self.importance_samples {
@@ -185,7 +185,7 @@ impl Evaluate {
         );
         bar.finish_and_clear();
         let mixtures = fit_mixtures(model, (config, vae), dataset, console)?;
-        let seen = config.binarize.split(dataset.test.clone(), config.seed);
+        let seen = dataset.test.clone().binarized(config.binarize, config.seed);
         let seen = (&seen, config.corruption());
         let drawings = (self.samples, self.seed);
         realism(vae, &mixtures, &classifier?, dataset, seen, drawings).map(Some)

@@ -104,7 +104,7 @@ impl Explore {
             dataset => dataset?,
         };
         let has_labels = dataset.has_labels();
-        let split = config.binarize.split(some(&dataset), config.seed);
+        let split = some(&dataset).binarized(config.binarize, config.seed);
         let corruption = config.corruption();
         let mut dimensions = LatentSpace::of(vae, &split, corruption)?.dimensions;
         dimensions.sort_by(|a, b| b.activity.total_cmp(&a.activity));

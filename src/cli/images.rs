@@ -85,11 +85,11 @@ pub(super) fn own_pictures(
         });
     }
     let pictures = Split {
-        pixels,
+        pixels: pixels.into(),
         labels: vec![label.unwrap_or_default(); paths.len()],
         shape,
     };
-    let mut pictures = config.binarize.split(pictures, config.seed);
+    let mut pictures = pictures.binarized(config.binarize, config.seed);
     if label.is_none() && vae.condition().is_some() {
         let images = slice_to_tensor(&pictures, 0, pictures.len())?;
         pictures.labels = likeliest_labels(vae, &images)?;

@@ -97,7 +97,9 @@ impl Space<'_> {
                 let source = self.source.as_ref();
                 let dataset =
                     data_set(source, &self.model, (&self.config, &self.vae), self.console)?;
-                self.config.binarize.split(dataset.test, self.config.seed)
+                dataset
+                    .test
+                    .binarized(self.config.binarize, self.config.seed)
             }
         };
         Ok(self.test.insert(test))

@@ -223,7 +223,7 @@ impl Reconstruct {
         console: &Console,
     ) -> Result<(Vec<String>, Split)> {
         let dataset = data_set(self.data.as_ref(), model, (config, vae), console)?;
-        let mut test = config.binarize.split(dataset.test, config.seed);
+        let mut test = dataset.test.binarized(config.binarize, config.seed);
         test.truncate(self.n);
         let labels = test.labels.iter().enumerate();
         let names = labels.map(|(number, &label)| {

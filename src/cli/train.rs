@@ -232,8 +232,8 @@ impl Train {
             source => source,
         };
         let loss = config.loss_in_words();
-        config.provenance = Some(Provenance::of(&dataset, &config.data, loss));
-        dataset.test = config.binarize.split(dataset.test, config.seed);
+        config.provenance = Some(Provenance::of(&dataset, &config.data, loss)?);
+        dataset.test = dataset.test.binarized(config.binarize, config.seed);
         Ok(dataset)
     }
 

@@ -21,8 +21,12 @@ pub struct Provenance {
 
 impl Provenance {
     /// That of a run which this version makes from a data set, whose loss is this one in words.
-    pub fn of(dataset: &Dataset, source: &Source, loss: String) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// If an image of it cannot be read any more.
+    pub fn of(dataset: &Dataset, source: &Source, loss: String) -> Result<Self> {
+        Ok(Self {
             version: env!("CARGO_PKG_VERSION").into(),
             // Where a folder lies is in `data`; here it would leave a trace in the weights' file.
             dataset: match source {
@@ -32,9 +36,9 @@ impl Provenance {
                 }
                 _ => dataset.name.clone(),
             },
-            dataset_sha256: dataset.digest(),
+            dataset_sha256: dataset.digest()?,
             loss,
-        }
+        })
     }
 
     /// Checks that the data `now` are those that a run was trained on.

@@ -44,7 +44,7 @@ pub fn read(path: &Path, reading: &Reading) -> Result<(Dataset, bool)> {
     let held_out = test.is_none();
     let (train, test) = match test {
         Some(test) => (train, test),
-        None => hold_out(train, reading.test_share, reading.seed),
+        None => hold_out(train, reading.test_share, reading.seed)?,
     };
     let name = format!("arrays in {}", path.display());
     Ok((Dataset { train, test, name }, held_out))

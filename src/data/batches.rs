@@ -71,21 +71,20 @@ impl<'a> Batches<'a> {
 
     /// Images at these positions, of which `first` were seen before: (images, values of an image), 0 to 1.
     fn images(&self, indices: &[usize], first: u64) -> Result<Tensor> {
-        let images = indices.iter().map(|&index| self.split.image(index));
         let (shape, seed) = (self.split.shape, self.seed);
-        if self.binarize == Binarize::None && self.augment.is_none() {
-            return to_tensor(images, shape);
-        }
-        let images = images.zip(first..).map(|(image, number)| {
+        to_tensor(indices.len(), shape, |place| {
+            let image = self.split.image(indices[place])?;
+            if self.binarize == Binarize::None && self.augment.is_none() {
+                return Ok(image);
+            }
+            let number = first + place as u64;
             let mut pixels = match self.augment.is_none() {
-                true => image.to_vec(),
-                false => self.augment.image(image, shape, seed, number),
+                true => image.into_owned(),
+                false => self.augment.image(&image, shape, seed, number),
             };
             (self.binarize).image(&mut pixels, seed, Purpose::Binarize, number);
-            pixels
-        });
-        let images: Vec<_> = images.collect();
-        to_tensor(images.iter().map(Vec::as_slice), shape)
+            Ok(pixels.into())
+        })
     }
 
     fn order(&mut self, epoch: u64) -> &[u32] {
@@ -106,7 +105,7 @@ mod tests {
 
     fn split(images: usize) -> Split {
         Split {
-            pixels: vec![0; images * ImageShape::MNIST.values()],
+            pixels: vec![0; images * ImageShape::MNIST.values()].into(),
             labels: vec![0; images],
             shape: ImageShape::MNIST,
         }
@@ -139,7 +138,7 @@ mod tests {
     #[test]
     fn pixels_are_drawn_anew_each_time_they_are_seen() {
         let split = Split {
-            pixels: vec![128; 4 * ImageShape::MNIST.values()],
+            pixels: vec![128; 4 * ImageShape::MNIST.values()].into(),
             ..split(4)
         };
         let drawn = |binarize, step| {

@@ -1,7 +1,5 @@
 //! Grey pixels made black or white.
 
-use super::dataset::Split;
-use crate::parallel::for_each;
 use crate::rng::{Purpose, stream};
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
@@ -40,24 +38,12 @@ impl Binarize {
             }
         }
     }
-
-    /// The images of a split as a model is tested on them: each is drawn once, by its number.
-    pub fn split(self, mut split: Split, seed: u64) -> Split {
-        if self != Self::None {
-            let values = split.shape.values();
-            let images = split.pixels.chunks_exact_mut(values).enumerate();
-            for_each(images, |(number, pixels)| {
-                self.image(pixels, seed, Purpose::BinarizeOnce, number as u64);
-            });
-        }
-        split
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::ImageShape;
+    use crate::data::{ImageShape, Split};
 
     fn split() -> Split {
         let images = 400;
@@ -72,26 +58,29 @@ mod tests {
 
     #[test]
     fn white_is_as_likely_as_a_pixel_is_bright() {
-        let drawn = Binarize::Dynamic.split(split(), 1);
+        let drawn = split().binarized(Binarize::Dynamic, 1);
+        let pixels = drawn.clone().into_bytes().expect("pixels");
         for pixel in [0, 64, 128, 255] {
-            let at = drawn.pixels.iter().skip(pixel).step_by(784);
+            let at = pixels.iter().skip(pixel).step_by(784);
             let white = at.filter(|&&pixel| pixel == 255).count() as f64 / 400.0;
             let expected = pixel as f64 / 255.0;
             assert!((white - expected).abs() < 0.08, "{pixel}: {white}");
         }
-        assert!(drawn.pixels.iter().all(|pixel| [0, 255].contains(pixel)));
-        assert_eq!(drawn, Binarize::Dynamic.split(split(), 1));
-        assert_ne!(drawn, Binarize::Dynamic.split(split(), 2));
+        assert!(pixels.iter().all(|pixel| [0, 255].contains(pixel)));
+        assert_eq!(drawn, split().binarized(Binarize::Dynamic, 1));
+        assert_ne!(drawn, split().binarized(Binarize::Dynamic, 2));
         assert_ne!(drawn.image(0), drawn.image(1));
     }
 
     #[test]
     fn a_threshold_is_half_white() {
         let split = split();
-        let found = Binarize::Threshold.split(split.clone(), 1);
-        for (found, pixel) in found.pixels.iter().zip(&split.pixels) {
+        let found = split.clone().binarized(Binarize::Threshold, 1);
+        let [found, pixels] =
+            [found, split.clone()].map(|split| split.into_bytes().expect("pixels"));
+        for (found, pixel) in found.iter().zip(&pixels) {
             assert_eq!(*found, if *pixel >= 128 { 255 } else { 0 });
         }
-        assert_eq!(Binarize::None.split(split.clone(), 1), split);
+        assert_eq!(split.clone().binarized(Binarize::None, 1), split);
     }
 }

@@ -91,7 +91,7 @@ pub fn load(source: &Source, reading: &Reading, notify: &mut dyn FnMut(Notice)) 
         Source::Synthetic => Ok(Loaded::of(synthetic::dataset(), Source::Synthetic)),
         Source::Folder(path) => {
             let loaded = load_own(path, reading, notify)?;
-            warn_of_odd_pixels(&loaded.dataset.train, notify);
+            warn_of_odd_pixels(&loaded.dataset.train, notify)?;
             Ok(loaded)
         }
     }
@@ -133,12 +133,12 @@ fn load_own(path: &Path, reading: &Reading, notify: &mut dyn FnMut(Notice)) -> R
     }
     let mut dataset = idx::read_folder(path)?;
     if reading.transpose {
-        dataset.train.transpose();
-        dataset.test.transpose();
+        dataset.train = dataset.train.transposed()?;
+        dataset.test = dataset.test.transposed()?;
     }
     let held_out = dataset.test.is_empty();
     if held_out {
-        (dataset.train, dataset.test) = hold_out(dataset.train, reading.test_share, reading.seed);
+        (dataset.train, dataset.test) = hold_out(dataset.train, reading.test_share, reading.seed)?;
     }
     refuse_one_sided(&dataset)?;
     if MNIST.check(&dataset).is_ok() {
@@ -164,15 +164,25 @@ fn refuse_one_sided(dataset: &Dataset) -> Result<()> {
 }
 
 /// Tells of images from which there is nothing to learn.
-fn warn_of_odd_pixels(split: &Split, notify: &mut dyn FnMut(Notice)) {
-    let mut images = (0..split.len()).map(|index| split.image(index));
-    let first = images.next().unwrap_or_default();
-    if split.pixels.iter().all(|&pixel| pixel <= 1) {
+fn warn_of_odd_pixels(split: &Split, notify: &mut dyn FnMut(Notice)) -> Result<()> {
+    let all = |is: &dyn Fn(&[u8]) -> bool| -> Result<bool> {
+        for index in 0..split.len() {
+            if !is(&split.image(index)?) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
+    if all(&|image| image.iter().all(|&pixel| pixel <= 1))? {
         notify(Notice::Warning(
             "all pixels are 0 or 1 of 255, nearly black; values from 0 to 1 are to be fractions"
                 .into(),
         ));
-    } else if split.len() > 1 && images.all(|image| image == first) {
+        return Ok(());
+    }
+    let first = split.image(0)?;
+    if split.len() > 1 && all(&|image| *image == *first)? {
         notify(Notice::Warning("all training images are the same".into()));
     }
+    Ok(())
 }

@@ -56,7 +56,7 @@ pub fn split(images: Array, labels: Option<Array>, scale: f32) -> Found<Split> {
         None => vec![0; count],
     };
     Ok(Split {
-        pixels,
+        pixels: pixels.into(),
         labels,
         shape,
     })
@@ -136,6 +136,10 @@ mod tests {
         }
     }
 
+    fn bytes(split: Split) -> Vec<u8> {
+        split.into_bytes().expect("pixels in memory")
+    }
+
     fn images(array: Array) -> Found<Split> {
         let scale = scale(&array);
         split(array, None, scale)
@@ -143,9 +147,8 @@ mod tests {
 
     #[test]
     fn numbers_are_what_they_are_likely_to_mean() {
-        let pixels = |values: &[f32], numbers| {
-            images(array(&[1, 1, 2], values, numbers)).map(|split| split.pixels)
-        };
+        let pixels =
+            |values: &[f32], numbers| images(array(&[1, 1, 2], values, numbers)).map(bytes);
         assert_eq!(pixels(&[0.0, 200.0], Numbers::Whole), Ok(vec![0, 200]));
         assert_eq!(pixels(&[0.0, 1.0], Numbers::Whole), Ok(vec![0, 1]));
         assert_eq!(pixels(&[0.0, 1.0], Numbers::Truth), Ok(vec![0, 255]));
@@ -167,12 +170,12 @@ mod tests {
         let of = |shape: &[usize]| images(array(shape, &values, Numbers::Whole)).expect("images");
         let last = of(&[1, 2, 1, 3]);
         assert_eq!(
-            (last.shape.channels, &last.pixels[..]),
+            (last.shape.channels, &bytes(last)[..]),
             (3, &[0, 1, 2, 3, 4, 5][..])
         );
         let first = of(&[1, 3, 1, 2]);
         assert_eq!((first.shape.height, first.shape.width), (1, 2));
-        assert_eq!(first.pixels, [0, 2, 4, 1, 3, 5]);
+        assert_eq!(bytes(first), [0, 2, 4, 1, 3, 5]);
         assert_eq!(of(&[3, 2, 1]).len(), 3);
         for shape in [
             &[6][..],

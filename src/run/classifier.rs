@@ -25,7 +25,7 @@ pub fn classifier(
     notify: &mut dyn FnMut(Notice),
     on_step: impl FnMut(u64, u64),
 ) -> Result<Classifier> {
-    let dataset_sha256 = dataset.digest();
+    let dataset_sha256 = dataset.digest()?;
     let cached = Cached {
         what: "classifier",
         folder: "classifiers",

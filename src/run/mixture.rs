@@ -33,7 +33,7 @@ pub fn posterior_mixtures(
     on_step: impl FnMut(u64, u64),
 ) -> Result<Vec<Option<FittedPrior>>> {
     let model_sha256 = name.sha256()?;
-    let dataset_sha256 = dataset.digest();
+    let dataset_sha256 = dataset.digest()?;
     let cached = Cached {
         what: "mixture",
         folder: "mixtures",
@@ -49,7 +49,10 @@ pub fn posterior_mixtures(
         notify,
         |tensors| prior::take_all(tensors, count, vae.latent_dim()),
         || {
-            let train = config.binarize.split(dataset.train.clone(), config.seed);
+            let train = dataset
+                .train
+                .clone()
+                .binarized(config.binarize, config.seed);
             fit_posterior(vae, &train, config, on_step)
         },
         |mixtures| prior::all_tensors(mixtures),

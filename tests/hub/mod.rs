@@ -5,6 +5,7 @@
 
 use crate::parquet_files::{Picture, of_pictures};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -114,11 +115,11 @@ pub fn files_of(dataset: &Dataset) -> [File; 2] {
 /// A row for each image: a PNG file, no path, and the label.
 fn parquet(split: &Split) -> Vec<u8> {
     // Many of a made-up data set are the same.
-    let mut made: HashMap<&[u8], Picture> = HashMap::new();
+    let mut made: HashMap<Cow<[u8]>, Picture> = HashMap::new();
     let rows = (0..split.len()).map(|at| {
-        let pixels = split.image(at);
-        let picture = made.entry(pixels);
-        let picture = picture.or_insert_with(|| png(pixels, split.shape).into());
+        let pixels = split.image(at).unwrap();
+        let picture = made.entry(pixels.clone());
+        let picture = picture.or_insert_with(|| png(&pixels, split.shape).into());
         (picture.clone(), split.labels[at].into())
     });
     // Picture files get no smaller.

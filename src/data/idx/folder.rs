@@ -2,7 +2,7 @@
 
 use super::file::{Content, Values, header, read};
 use super::names::{FILES, Files, find};
-use crate::checksum::sha256;
+use crate::checksum::Sum;
 use crate::data::dataset::{Dataset, Split};
 use crate::data::numbers::{self, channels_last, scale, shape};
 use crate::{Error, Result, files};
@@ -34,7 +34,7 @@ pub fn read_folder(folder: &Path) -> Result<Dataset> {
             split((&path, images), test_labels.as_deref(), scale)?
         }
         None => Split {
-            pixels: Vec::new(),
+            pixels: Vec::new().into(),
             labels: Vec::new(),
             shape: train.shape,
         },
@@ -71,8 +71,8 @@ impl Values {
         let (count, shape, channels_first) = shape(&sizes)?;
         Ok(Split {
             pixels: match channels_first {
-                true => channels_last(&bytes, shape),
-                false => bytes,
+                true => channels_last(&bytes, shape).into(),
+                false => bytes.into(),
             },
             labels: vec![0; count],
             shape,
@@ -122,20 +122,53 @@ fn split((path, images): (&Path, Values), labels: Option<&Path>, scale: f32) -> 
 pub fn write_folder(folder: &Path, dataset: &Dataset) -> Result<()> {
     files::create_folder(folder)?;
     for part in parts(dataset) {
-        let content = [part.header.as_slice(), part.body].concat();
+        let mut content = Vec::new();
+        part.each_piece(&mut |piece| content.extend_from_slice(piece))?;
         files::write_durably(&folder.join(part.file), &content)?;
     }
     Ok(())
 }
 
-/// One of the four files, as it would be on disk: `header`, then `body`.
+/// One of the four files, as it would be on disk.
 pub struct Part<'a> {
     /// The file's name.
     pub file: String,
     /// Magic number and dimensions.
-    pub header: Vec<u8>,
-    /// One byte a value.
-    pub body: &'a [u8],
+    header: Vec<u8>,
+    /// What follows: one byte a value.
+    body: Body<'a>,
+}
+
+enum Body<'a> {
+    Images(&'a Split),
+    Labels(&'a [u8]),
+}
+
+impl Part<'_> {
+    /// Hands over its content, piece by piece.
+    fn each_piece(&self, take: &mut dyn FnMut(&[u8])) -> Result<()> {
+        take(&self.header);
+        match self.body {
+            Body::Images(split) => split.each_piece(take),
+            Body::Labels(labels) => {
+                take(labels);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The SHA-256 sum of some of the files, one after the other.
+///
+/// # Errors
+///
+/// If an image cannot be read any more.
+pub fn sum(parts: &[Part<'_>]) -> Result<String> {
+    let mut sum = Sum::default();
+    for part in parts {
+        part.each_piece(&mut |piece| sum.update(piece))?;
+    }
+    Ok(sum.finish())
 }
 
 /// A data set as its four files, in the order of [`FILES`].
@@ -161,7 +194,7 @@ fn images_part<'a>(file: &str, split: &'a Split) -> Part<'a> {
     Part {
         file,
         header: header(&sizes),
-        body: &split.pixels,
+        body: Body::Images(split),
     }
 }
 
@@ -170,7 +203,7 @@ fn labels_part<'a>(file: &str, split: &'a Split) -> Part<'a> {
     Part {
         file: file.into(),
         header: header(&[split.len() as u32]),
-        body: &split.labels,
+        body: Body::Labels(&split.labels),
     }
 }
 
@@ -180,12 +213,11 @@ impl Dataset {
     /// It is that of the four raw IDX files one after the other, in the order of [`FILES`]:
     /// the same whether the data were zipped, unzipped or downloaded, and `cat | sha256sum` can
     /// tell it too.
-    pub fn digest(&self) -> String {
-        let parts = parts(self);
-        let pieces: Vec<&[u8]> = parts
-            .iter()
-            .flat_map(|part| [part.header.as_slice(), part.body])
-            .collect();
-        sha256(&pieces)
+    ///
+    /// # Errors
+    ///
+    /// If an image cannot be read any more.
+    pub fn digest(&self) -> Result<String> {
+        sum(&parts(self))
     }
 }

@@ -4,5 +4,5 @@ mod file;
 pub mod folder;
 pub mod names;
 
-pub use folder::{Part, parts, read_folder, write_folder};
+pub use folder::{Part, parts, read_folder, sum, write_folder};
 pub use names::{FILES, is_in};

@@ -1,13 +1,14 @@
 //! A folder of pictures as a data set.
 
-use super::cache::{self, Decoded};
+use super::cache::{self, Decoded, Writer};
 use super::decode::{decode, dimensions};
-use super::fit::fit;
+use super::fit::{Fit, fit};
 use super::list::{List, PictureFile, list};
+use super::memory::most_in_memory;
 use super::reading::Reading;
 use crate::checksum::sha256;
 use crate::data::dataset::{Dataset, Split};
-use crate::data::hold_out::held_out;
+use crate::data::hold_out::{self, held_out};
 use crate::data::shape::ImageShape;
 use crate::data::source::Notice;
 use crate::parallel::map;
@@ -73,10 +74,10 @@ pub fn read(
     notes
         .into_iter()
         .for_each(|note| notify(Notice::Warning(note)));
-    let digests = digests(&files, notify);
+    let digests = digests(&files, notify)?;
     // What shape was found to be usual is kept, too, so that nothing is decoded for it again.
     let guess = key(&files, &digests, reading);
-    let known = asked_for(reading).or_else(|| Some(cache::read(&guess)?.shape));
+    let known = asked_for(reading).or_else(|| Some(kept(&guess, 0)?.shape));
     let shape = known.map_or_else(|| shape(&files, reading), Ok)?;
     let exact = Reading {
         size: Some([shape.height, shape.width]),
@@ -84,25 +85,24 @@ pub fn read(
         ..*reading
     };
     let key = key(&files, &digests, &exact);
-    let kept = cache::read(&key);
-    let is_new = kept.is_none();
-    let decoded = kept.unwrap_or_else(|| decode_all(&files, shape, reading, notify));
-    let bad = in_words(&decoded, &files);
-    refuse_bad(&decoded, &bad, files.len(), place, reading)?;
-    let nothing = Decoded::nothing(shape);
-    let new = [
-        is_new.then_some((&key, &decoded)),
-        known.is_none().then_some((&guess, &nothing)),
-    ];
-    let kept = new.into_iter().flatten();
-    let kept = kept.map(|(key, decoded)| cache::write(key, decoded));
-    if let Err(error) = kept.collect::<Result<()>>() {
-        notify(Notice::Warning(format!(
-            "decoded pictures cannot be cached ({error}); they will be decoded each time"
-        )));
+    let most = most_in_memory();
+    let check = |bad: &[(usize, String)]| refuse_bad(bad, &files, place, reading);
+    let decoded = match kept(&key, most) {
+        Some(kept) => {
+            check(&kept.bad)?;
+            kept
+        }
+        None if (files.len() * shape.values()) as u64 <= most => {
+            decode_into_memory(&files, (&key, shape, reading.fit), check, notify)?
+        }
+        None => decode_into_file(&files, (&key, shape, reading.fit), check, notify)?,
+    };
+    if known.is_none() {
+        // A shape that cannot be kept is found again.
+        let _ = keep(&guess, shape, &[], &[]);
     }
     if !decoded.bad.is_empty() {
-        notify(Notice::Warning(bad));
+        notify(Notice::Warning(in_words(&decoded.bad, &files)));
     }
     let held_out = files.iter().all(|file| file.is_test.is_none());
     let [train, test] = halves(decoded, &files, &digests, reading);
@@ -124,20 +124,21 @@ fn asked_for(reading: &Reading) -> Option<ImageShape> {
     })
 }
 
-/// Checks that enough files could be read; `bad` says which could not.
+/// Checks that enough files could be read.
 fn refuse_bad(
-    decoded: &Decoded,
-    bad: &str,
-    files: usize,
+    bad: &[(usize, String)],
+    files: &[PictureFile],
     place: &Path,
     reading: &Reading,
 ) -> Result<()> {
-    let allowed = reading.bad_images.unwrap_or(files.div_ceil(BAD_ONE_IN));
-    if decoded.bad.len() > allowed {
+    let allowed = reading
+        .bad_images
+        .unwrap_or(files.len().div_ceil(BAD_ONE_IN));
+    if bad.len() > allowed {
         let hint = "to go on without them: --bad-images N";
-        return Err(Error::input(place.display(), bad).hint(hint));
+        return Err(Error::input(place.display(), in_words(bad, files)).hint(hint));
     }
-    match files - decoded.bad.len() {
+    match files.len() - bad.len() {
         0 | 1 => {
             let why = "there is no picture to learn from, or none to be tested on";
             Err(Error::input(place.display(), why).hint("it takes two at least"))
@@ -156,8 +157,10 @@ fn halves(
     let bad: HashSet<usize> = decoded.bad.iter().map(|(number, _)| *number).collect();
     let good = (0..files.len()).filter(|number| !bad.contains(number));
     let good: Vec<usize> = good.collect();
-    let contents = good.iter().map(|&number| digests[number].as_bytes());
-    let held_out = held_out(contents, reading.test_share, reading.seed);
+    let places = good
+        .iter()
+        .map(|&number| hold_out::place(digests[number].as_bytes(), reading.seed));
+    let held_out = held_out(&places.collect::<Vec<_>>(), reading.test_share);
     let sides = good.iter().zip(held_out);
     let sides = sides.map(|(&number, held_out)| files[number].is_test.unwrap_or(held_out));
     let sides: Vec<bool> = sides.collect();
@@ -170,7 +173,7 @@ fn halves(
 }
 
 /// The checksum of each file's content; of what cannot be read an empty text.
-fn digests(files: &[PictureFile], notify: &mut dyn FnMut(Notice)) -> Vec<String> {
+fn digests(files: &[PictureFile], notify: &mut dyn FnMut(Notice)) -> Result<Vec<String>> {
     let digest = |file: &PictureFile| {
         let content = file.content();
         content.map_or_else(|_| String::new(), |content| sha256(&[&content]))
@@ -178,8 +181,9 @@ fn digests(files: &[PictureFile], notify: &mut dyn FnMut(Notice)) -> Vec<String>
     let mut digests = Vec::with_capacity(files.len());
     in_chunks(files, "looking at pictures", notify, digest, |digest| {
         digests.push(digest);
-    });
-    digests
+        Ok(())
+    })?;
+    Ok(digests)
 }
 
 /// Makes something of each file on all threads, and takes it, one after the other; how far that is is told.
@@ -188,15 +192,16 @@ fn in_chunks<T: Send>(
     what: &'static str,
     notify: &mut dyn FnMut(Notice),
     make: impl Fn(&PictureFile) -> T + Sync,
-    take: impl FnMut(T),
-) {
+    take: impl FnMut(T) -> Result<()>,
+) -> Result<()> {
     let all = files.len() as u64;
     let (mut done, mut take) = (0, take);
     for chunk in files.chunks(CHUNK) {
-        map(chunk, &make).into_iter().for_each(&mut take);
+        map(chunk, &make).into_iter().try_for_each(&mut take)?;
         done += chunk.len() as u64;
         notify(Notice::Progress { what, done, all });
     }
+    Ok(())
 }
 
 /// The shape that was asked for; what was not is what pictures usually have.
@@ -283,42 +288,109 @@ fn key(files: &[PictureFile], digests: &[String], reading: &Reading) -> String {
     sha256(&[how.as_bytes(), names.as_bytes()])
 }
 
+/// What is kept under a key: in memory, where it is no more than `most` bytes.
+fn kept(key: &str, most: u64) -> Option<Decoded> {
+    cache::read(&cache::file(key)?, key, most)
+}
+
+/// Keeps what was decoded under a key, if there is a place for it.
+fn keep(key: &str, shape: ImageShape, pixels: &[u8], bad: &[(usize, String)]) -> Result<()> {
+    let Some(file) = cache::file(key) else {
+        return Ok(());
+    };
+    let mut writer = Writer::create(&file, key, shape)?;
+    let mut images = pixels.chunks_exact(shape.values());
+    images.try_for_each(|image| writer.push(image))?;
+    writer.finish(bad)
+}
+
+/// Decodes pictures that memory has room for, and keeps them, if it can and `check` is content with what could not be read.
+fn decode_into_memory(
+    files: &[PictureFile],
+    (key, shape, fit): (&str, ImageShape, Fit),
+    check: impl Fn(&[(usize, String)]) -> Result<()>,
+    notify: &mut dyn FnMut(Notice),
+) -> Result<Decoded> {
+    let mut pixels = Vec::with_capacity(files.len() * shape.values());
+    let take = |image: &[u8]| {
+        pixels.extend_from_slice(image);
+        Ok(())
+    };
+    let bad = decode_all(files, (shape, fit), take, notify)?;
+    check(&bad)?;
+    if let Err(error) = keep(key, shape, &pixels, &bad) {
+        notify(Notice::Warning(format!(
+            "decoded pictures cannot be cached ({error}); they will be decoded each time"
+        )));
+    }
+    Ok(Decoded {
+        shape,
+        pixels: pixels.into(),
+        bad,
+    })
+}
+
+/// Decodes pictures that memory has no room for into the file that keeps them.
+fn decode_into_file(
+    files: &[PictureFile],
+    (key, shape, fit): (&str, ImageShape, Fit),
+    check: impl Fn(&[(usize, String)]) -> Result<()>,
+    notify: &mut dyn FnMut(Notice),
+) -> Result<Decoded> {
+    let room = (files.len() * shape.values()) as f64 / f64::from(1 << 30);
+    let hint = format!(
+        "decoded, the pictures are {room:.1} GiB, more than half of the free memory, and must be kept there; \
+         a smaller --image-size takes less"
+    );
+    let unkept = |error: Error| error.hint(&hint);
+    let no_place = || Error::failed("the user's cache folder", "there is none");
+    let file = cache::file(key).ok_or_else(no_place).map_err(unkept)?;
+    let mut writer = Writer::create(&file, key, shape).map_err(unkept)?;
+    let take = |image: &[u8]| writer.push(image).map_err(unkept);
+    let bad = decode_all(files, (shape, fit), take, notify)?;
+    check(&bad)?;
+    writer.finish(&bad).map_err(unkept)?;
+    let why = "its pictures are not what was written";
+    cache::read(&file, key, 0).ok_or_else(|| Error::failed(file.display(), why))
+}
+
+/// Hands over the pixels of each picture that can be read, one after the other; the numbers of the others, and why.
 fn decode_all(
     files: &[PictureFile],
-    shape: ImageShape,
-    reading: &Reading,
+    (shape, how): (ImageShape, Fit),
+    mut take: impl FnMut(&[u8]) -> Result<()>,
     notify: &mut dyn FnMut(Notice),
-) -> Decoded {
-    let (mut pixels, mut bad) = (Vec::new(), Vec::new());
+) -> Result<Vec<(usize, String)>> {
     let image = |file: &PictureFile| {
         let content = file.content()?;
-        Ok::<_, String>(fit(decode(&content)?, shape, reading.fit))
+        Ok::<_, String>(fit(decode(&content)?, shape, how))
     };
-    let mut number = 0;
+    let (mut number, mut bad) = (0, Vec::new());
     in_chunks(files, "decoding pictures", notify, image, |image| {
         match image {
-            Ok(image) => pixels.extend(image),
+            Ok(image) => take(&image)?,
             Err(why) => bad.push((number, why)),
         }
         number += 1;
-    });
-    Decoded { shape, pixels, bad }
+        Ok(())
+    })?;
+    Ok(bad)
 }
 
 /// Which files could not be read, and why: the first of them.
-fn in_words(decoded: &Decoded, files: &[PictureFile]) -> String {
-    let named = decoded.bad.iter().take(NAMED).map(|(number, why)| {
+fn in_words(bad: &[(usize, String)], files: &[PictureFile]) -> String {
+    let named = bad.iter().take(NAMED).map(|(number, why)| {
         let name = files[*number].name.display().to_string();
         format!("{}: {why}", name.escape_debug())
     });
     let named: Vec<String> = named.collect();
-    let more = match decoded.bad.len() - named.len() {
+    let more = match bad.len() - named.len() {
         0 => String::new(),
         more => format!("; and {more} more"),
     };
     format!(
         "{} of {} pictures cannot be read: {}{more}",
-        decoded.bad.len(),
+        bad.len(),
         files.len(),
         named.join("; ")
     )

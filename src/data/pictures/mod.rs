@@ -5,6 +5,7 @@ pub mod decode;
 pub mod fit;
 pub mod folder;
 mod list;
+mod memory;
 pub mod reading;
 
 pub use decode::decode;

@@ -218,7 +218,7 @@ fn split(images: &Tensor, labels: &Tensor, shape: ImageShape) -> candle_core::Re
     }
     let labels = labels.to_vec1::<u8>()?;
     Ok(Split {
-        pixels,
+        pixels: pixels.into(),
         labels,
         shape,
     })
