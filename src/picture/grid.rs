@@ -2,8 +2,8 @@
 
 use crate::data::ImageShape;
 use crate::{Error, Result};
-use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
-use std::io::Cursor;
+use image::codecs::png::PngEncoder;
+use image::{DynamicImage, GrayImage, RgbImage};
 
 /// Pixels between the pictures of a grid, and around them.
 const GAP: u32 = 2;
@@ -33,10 +33,11 @@ pub(super) fn picture(
 
 /// A picture as a PNG file.
 pub(super) fn encode(picture: &DynamicImage) -> Result<Vec<u8>> {
-    let mut png = Cursor::new(Vec::new());
-    let written = picture.write_to(&mut png, ImageFormat::Png);
+    let mut png = Vec::new();
+    // Not `write_to`, which has the encoders of all formats compiled.
+    let written = picture.write_with_encoder(PngEncoder::new(&mut png));
     written.map_err(|error| Error::failed("PNG", error))?;
-    Ok(png.into_inner())
+    Ok(png)
 }
 
 /// Pictures in a grid, row by row, as a PNG file.
