@@ -12,12 +12,13 @@ use vae::data::{ImageShape, idx};
 use vae::model::Vae;
 use vae::model::architecture::Architecture;
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "docs/experiments.md",
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "docs/promises.md",
+    "docs/build.md",
     "docs/many-runs.md",
     "docs/run-directory.md",
 ];
