@@ -1,6 +1,7 @@
 //! Loops on all threads.
 
 use rayon::Yield;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -44,6 +45,34 @@ pub fn map<T: Send, R: Send>(
     results.into_iter().flatten().collect()
 }
 
+thread_local! {
+    /// Whether the thread's loops are its own: see [`map_apart`].
+    static APART: Cell<bool> = const { Cell::new(false) };
+}
+
+/// [`map`] for large tasks that have loops themselves: each task is one thread's alone, with its loops, so that no thread
+/// waits for another in between. If there are fewer tasks than threads, it is the loops that all threads share.
+pub fn map_apart<T: Send, R: Send>(
+    tasks: impl IntoIterator<Item = T>,
+    work: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
+    /// Puts back what was, however a task ends.
+    struct Reset(bool);
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            APART.set(self.0);
+        }
+    }
+    let tasks: Vec<T> = tasks.into_iter().collect();
+    if tasks.len() < rayon::current_num_threads() {
+        return tasks.into_iter().map(work).collect();
+    }
+    map(tasks, |task| {
+        let _reset = Reset(APART.replace(true));
+        work(task)
+    })
+}
+
 /// An end of the tasks that are left.
 enum End {
     Front,
@@ -55,7 +84,7 @@ enum End {
 fn on_all_threads(undone: &AtomicUsize, do_next: &(dyn Fn(End) -> bool + Sync)) {
     let tasks = undone.load(Ordering::Relaxed);
     let helpers = rayon::current_num_threads().min(tasks).saturating_sub(1);
-    if helpers == 0 {
+    if helpers == 0 || APART.get() {
         while do_next(End::Front) {}
         return;
     }
@@ -154,6 +183,22 @@ mod tests {
             });
         });
         assert_eq!(sum.into_inner(), 45 * 45);
+    }
+
+    #[test]
+    fn loops_within_tasks_that_are_apart_stay_on_their_thread() {
+        for tasks in [1, 3, 40] {
+            on_threads(3, || {
+                let counts = map_apart(0..tasks, |task| {
+                    let thread = std::thread::current().id();
+                    let here = map(0..50, |_| std::thread::current().id() == thread);
+                    assert!(tasks < 3 || here.into_iter().all(|here| here));
+                    task
+                });
+                assert!(counts.into_iter().eq(0..tasks));
+                assert!(!APART.get());
+            });
+        }
     }
 
     #[test]

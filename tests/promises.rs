@@ -12,7 +12,7 @@ use vae::data::{ImageShape, idx};
 use vae::model::Vae;
 use vae::model::architecture::Architecture;
 
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "docs/experiments.md",
     "README.md",
     "CHANGELOG.md",
@@ -20,6 +20,7 @@ const PAGES: [&str; 8] = [
     "docs/promises.md",
     "docs/build.md",
     "docs/many-runs.md",
+    "docs/profile.md",
     "docs/run-directory.md",
 ];
 

@@ -8,9 +8,9 @@ use super::paths::{deliver, kind};
 use crate::config::Config;
 use crate::data::latents::{Encoded, Form, LATENT, LOG_VARIANCE, MEAN, write};
 use crate::data::pictures::is_picture;
-use crate::data::{CLEAN, Examples, Source};
+use crate::data::{CLEAN, Corruption, Source, Split};
 use crate::model::Vae;
-use crate::model::sampling::encode_all;
+use crate::model::sampling::encode_split;
 use crate::rng::{Purpose, normal};
 use crate::run::ModelName;
 use crate::{Error, Result, files};
@@ -82,11 +82,10 @@ impl Encode {
         let form = form(&out)?;
         let (model, config, vae) = self.model.load(console, device)?;
         let label = label_of(self.label.as_deref(), (&config, &vae))?;
-        let (examples, labels) = match self.paths.is_empty() {
+        let encoded = match self.paths.is_empty() {
             true => self.of_data(&model, &config, &vae, console)?,
             false => self.of_pictures(label, (&config, &vae))?,
         };
-        let encoded = self.encode(&vae, &examples, labels)?;
         let file = write(&encoded, form)?;
         deliver(console, &out, &file)?;
         let (images, bytes) = (encoded.len(), vae.image_shape().values());
@@ -99,14 +98,20 @@ impl Encode {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn encode(&self, vae: &Vae, examples: &Examples, labels: Option<Vec<u8>>) -> Result<Encoded> {
-        let posterior = encode_all(vae, examples)?;
+    fn encode(
+        &self,
+        vae: &Vae,
+        images: &Split,
+        corruption: Corruption,
+        has_labels: bool,
+    ) -> Result<Encoded> {
+        let posterior = encode_split(vae, images, corruption)?;
         let flat = |tensor: Tensor| tensor.flatten_all()?.to_vec1::<f32>();
         let latent_dim = vae.latent_dim();
         let parts = match self.sample {
             true => {
                 let seed = self.seed.unwrap_or(SEED);
-                let images = 0..examples.images.dim(0)?;
+                let images = 0..images.len();
                 let normals = images
                     .clone()
                     .flat_map(|image| normal(seed, Purpose::Encoding, image as u64, latent_dim));
@@ -123,18 +128,18 @@ impl Encode {
         Ok(Encoded {
             latent_dim,
             parts,
-            labels,
+            labels: has_labels.then(|| images.labels.clone()),
         })
     }
 
-    /// Images of a data set and their labels, as `reconstruct` sees them.
+    /// Those of the images of a data set, as `reconstruct` sees them.
     fn of_data(
         &self,
         model: &ModelName,
         config: &Config,
         vae: &Vae,
         console: &Console,
-    ) -> Result<(Examples, Option<Vec<u8>>)> {
+    ) -> Result<Encoded> {
         if self.label.is_some() {
             let why = "is for your own pictures; a data set has labels of its own";
             return Err(Error::input("--label", why));
@@ -144,16 +149,11 @@ impl Encode {
         let mut split = self.split.unwrap_or(SplitName::Test).of(dataset);
         split.truncate(self.n.unwrap_or(split.len()));
         let split = split.binarized(config.binarize, config.seed);
-        let examples = Examples::of(&split, 0, split.len(), config.corruption())?;
-        Ok((examples, has_labels.then_some(split.labels)))
+        self.encode(vae, &split, config.corruption(), has_labels)
     }
 
-    /// One's own pictures, and what they show, if the model wants to know.
-    fn of_pictures(
-        &self,
-        label: Option<u8>,
-        (config, vae): (&Config, &Vae),
-    ) -> Result<(Examples, Option<Vec<u8>>)> {
+    /// Those of one's own pictures, and what these show, if the model wants to know.
+    fn of_pictures(&self, label: Option<u8>, (config, vae): (&Config, &Vae)) -> Result<Encoded> {
         let of_data = [
             ("--data", self.data.is_some()),
             ("--split", self.split.is_some()),
@@ -164,7 +164,6 @@ impl Encode {
             return Err(Error::input(flag, why));
         }
         let pictures = own_pictures(&self.paths, label, (config, vae))?;
-        let examples = Examples::of(&pictures, 0, pictures.len(), CLEAN)?;
-        Ok((examples, vae.condition().map(|_| pictures.labels)))
+        self.encode(vae, &pictures, CLEAN, vae.condition().is_some())
     }
 }

@@ -1,8 +1,9 @@
 //! Pictures that were decoded, in the form that a person wants.
 
 use super::console::Console;
-use super::paths::{deliver, kind};
+use super::paths::{deliver, deliver_by, kind};
 use crate::data::{ImageShape, npy};
+use crate::parallel::map;
 use crate::picture::grid;
 use crate::{Error, Result, files};
 use std::path::Path;
@@ -51,7 +52,9 @@ impl Form {
             Self::Array => {
                 let mut sizes = vec![count, shape.height, shape.width];
                 sizes.extend(Some(shape.channels).filter(|&channels| channels > 1));
-                deliver(console, out, &npy::floats(pictures, &sizes))
+                deliver_by(console, out, |file| {
+                    npy::write_floats(file, pictures, &sizes)
+                })
             }
             Self::Directory => {
                 write_directory(out, pictures, shape)?;
@@ -63,10 +66,11 @@ impl Form {
 
 fn write_directory(path: &Path, pictures: &[f32], shape: ImageShape) -> Result<()> {
     files::create_folder(path)?;
-    for (number, picture) in pictures.chunks_exact(shape.values()).enumerate() {
+    let pictures = pictures.chunks_exact(shape.values()).enumerate();
+    let written = map(pictures, |(number, picture)| {
         let png = grid::single_png(picture, shape)?;
         let file = path.join(format!("{number:06}.png"));
-        files::write_atomically(&file, &png)?;
-    }
-    Ok(())
+        files::write_atomically(&file, &png)
+    });
+    written.into_iter().collect()
 }

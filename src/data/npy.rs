@@ -5,7 +5,7 @@
 //! <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. What it promises is compared with the file's
 //! length before any memory is asked for.
 
-use std::io::Read;
+use std::io::{Read, Write};
 
 /// What every array file starts with.
 pub const MAGIC: &[u8] = b"\x93NUMPY";
@@ -37,16 +37,38 @@ pub enum Numbers {
 
 /// The file of an array of float32.
 pub fn floats(values: &[f32], shape: &[usize]) -> Vec<u8> {
-    file("<f4", shape, values.iter().flat_map(|v| v.to_le_bytes()))
+    let mut file = beginning("<f4", shape);
+    file.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    file
+}
+
+/// Writes the same, of which little is in memory a second time.
+///
+/// # Errors
+///
+/// Those of what it is written to.
+pub fn write_floats(to: &mut dyn Write, values: &[f32], shape: &[usize]) -> std::io::Result<()> {
+    /// Values that are written at a time.
+    const VALUES: usize = 1 << 16;
+    to.write_all(&beginning("<f4", shape))?;
+    let mut bytes = Vec::with_capacity(4 * VALUES);
+    for values in values.chunks(VALUES) {
+        bytes.clear();
+        bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        to.write_all(&bytes)?;
+    }
+    Ok(())
 }
 
 /// The file of an array of uint8.
 pub fn bytes(values: &[u8], shape: &[usize]) -> Vec<u8> {
-    file("|u1", shape, values.iter().copied())
+    let mut file = beginning("|u1", shape);
+    file.extend_from_slice(values);
+    file
 }
 
-/// A file of version 1.0.
-fn file(descr: &str, shape: &[usize], values: impl Iterator<Item = u8>) -> Vec<u8> {
+/// What the values follow in a file of version 1.0.
+fn beginning(descr: &str, shape: &[usize]) -> Vec<u8> {
     let sizes: Vec<String> = shape.iter().map(usize::to_string).collect();
     let comma = if shape.len() == 1 { "," } else { "" };
     let sizes = format!("({}{comma})", sizes.join(", "));
@@ -58,7 +80,6 @@ fn file(descr: &str, shape: &[usize], values: impl Iterator<Item = u8>) -> Vec<u
     let mut file = [MAGIC, b"\x01\x00"].concat();
     file.extend_from_slice(&(header.len() as u16).to_le_bytes());
     file.extend_from_slice(&header);
-    file.extend(values);
     file
 }
 
@@ -276,6 +297,9 @@ mod tests {
             let values = &[0.1, -2.5e-30, 3.0, 4.0, 5.0, f32::MAX][..shape.iter().product()];
             let array = read(&floats(values, shape)).expect("an array");
             assert_eq!((&array.shape[..], &array.values[..]), (shape, values));
+            let mut written = Vec::new();
+            write_floats(&mut written, values, shape).expect("a file");
+            assert_eq!(written, floats(values, shape));
         }
         let array = read(&bytes(&[0, 255], &[2])).expect("an array");
         assert_eq!((array.shape, array.values), (vec![2], vec![0.0, 255.0]));

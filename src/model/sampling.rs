@@ -6,9 +6,11 @@
 use super::prior::{self, FittedPrior};
 use super::vae::Vae;
 use crate::Result;
-use crate::data::Examples;
+use crate::data::{Corruption, Examples, Split};
+use crate::nn::backend::Backend;
 use crate::nn::dropout::Mode;
 use crate::nn::posterior::Posterior;
+use crate::parallel::map_apart;
 use crate::rng::{Purpose, normal};
 use candle_core::{Device, Tensor};
 
@@ -71,9 +73,25 @@ pub fn reconstruct(vae: &Vae, examples: &Examples) -> Result<Vec<f32>> {
 /// The posteriors of what a model's encoder sees of images.
 pub fn encode_all(vae: &Vae, examples: &Examples) -> Result<Posterior> {
     let images = examples.seen.dim(0)?;
-    let mut parameters = Vec::new();
-    for first in (0..images).step_by(BATCH) {
-        let some = examples.narrow(first, BATCH.min(images - first))?;
+    encode_by_batches(vae, images, |first, count| examples.narrow(first, count))
+}
+
+/// The posteriors of what a model's encoder sees of all images of a split, of which no more are tensors at a time than
+/// threads encode.
+pub fn encode_split(vae: &Vae, split: &Split, corruption: Corruption) -> Result<Posterior> {
+    encode_by_batches(vae, split.len(), |first, count| {
+        Examples::of(split, first, first + count, corruption)
+    })
+}
+
+/// The posteriors of so many images; `some` gives those from a number on.
+fn encode_by_batches(
+    vae: &Vae,
+    images: usize,
+    some: impl Fn(usize, usize) -> Result<Examples> + Sync,
+) -> Result<Posterior> {
+    let parameters = by_batches(vae, (0..images).step_by(BATCH), |first| {
+        let some = some(first, BATCH.min(images - first))?;
         let missing = BATCH - some.labels.len();
         let last = some.labels.last().copied().unwrap_or_default();
         let labels = [&some.labels[..], &vec![last; missing]].concat();
@@ -84,12 +102,10 @@ pub fn encode_all(vae: &Vae, examples: &Examples) -> Result<Posterior> {
                 Tensor::cat(&[&some.seen, &last.repeat((missing, 1))?], 0)?
             }
         };
-        parameters.push(
-            vae.encode(&seen, &labels, Mode::Inference)?
-                .parameters()
-                .clone(),
-        );
-    }
+        let posterior = vae.encode(&seen, &labels, Mode::Inference)?;
+        // Detached: as long as it could be differentiated, all that it was computed from would stay in memory.
+        Ok(posterior.parameters().detach())
+    })?;
     let parameters = Tensor::cat(&parameters, 0)?.narrow(0, 0, images)?;
     Ok(Posterior::new(parameters)?)
 }
@@ -102,21 +118,32 @@ pub fn encode_all(vae: &Vae, examples: &Examples) -> Result<Posterior> {
 /// - labels: (images); only a conditional model looks at them
 pub fn decode_all(vae: &Vae, latent: &[f32], labels: &[u8]) -> Result<Vec<f32>> {
     let (latent_dim, values) = (vae.latent_dim(), vae.image_shape().values());
-    let mut images = Vec::with_capacity(labels.len() * values);
+    let mut images = vec![0.0; labels.len() * values];
     let batches = latent.chunks(BATCH * latent_dim).zip(labels.chunks(BATCH));
-    for (latent, labels) in batches {
+    let batches = batches.zip(images.chunks_mut(BATCH * values));
+    by_batches(vae, batches, |((latent, labels), to)| {
         let rows = labels.len();
         let (mut latent, mut labels) = (latent.to_vec(), labels.to_vec());
         latent.extend(latent[(rows - 1) * latent_dim..].repeat(BATCH - rows));
         labels.resize(BATCH, labels[rows - 1]);
         let latent = Tensor::from_vec(latent, (BATCH, latent_dim), &Device::Cpu)?;
         let decoded = vae.decode(&latent, &labels, Mode::Inference)?;
-        images.extend(
-            decoded
-                .narrow(0, 0, rows)?
-                .flatten_all()?
-                .to_vec1::<f32>()?,
-        );
-    }
+        let decoded = decoded.narrow(0, 0, rows)?.flatten_all()?;
+        to.copy_from_slice(&decoded.to_vec1()?);
+        Ok(())
+    })?;
     Ok(images)
+}
+
+/// What `work` makes of each batch. On the CPU a thread has a batch for itself.
+fn by_batches<T: Send, R: Send>(
+    vae: &Vae,
+    batches: impl IntoIterator<Item = T>,
+    work: impl Fn(T) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    match vae.backend() {
+        Backend::Fused => map_apart(batches, work).into_iter().collect(),
+        // What runs on a GPU must all come from this thread.
+        Backend::Candle => batches.into_iter().map(work).collect(),
+    }
 }

@@ -32,7 +32,8 @@ pub(super) fn fit_prior(
     let means = (1..=count as u64).map(|number| {
         let examples = batches.examples(number, config.corruption())?;
         let posterior = vae.encode(&examples.seen, &examples.labels, Mode::Inference)?;
-        Ok(posterior.mean()?)
+        // Detached: as long as they could be differentiated, all that they were computed from would stay in memory.
+        Ok(posterior.mean()?.detach())
     });
     let means = Tensor::cat(&means.collect::<Result<Vec<_>>>()?, 0)?;
     FittedPrior::fit(&means, components, config.seed, |_| ())

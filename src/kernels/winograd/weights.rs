@@ -5,6 +5,7 @@ use super::tile::{TileView, from_winograd, to_winograd};
 use super::tiling::Tiling;
 use super::transforms::{ALPHA, AREA, CHANNEL_BLOCK, g};
 use crate::kernels::buffers::{Buffer, Buffers};
+use crate::kernels::elementwise::fetch;
 use crate::kernels::geometry::{Geometry, Grid};
 use crate::kernels::matmul::{Destination, Matrix, MatrixMut, matmul};
 use crate::kernels::scratch::with_scratch;
@@ -12,54 +13,75 @@ use crate::kernels::transpose::transpose;
 use crate::kernels::vectorized::vectorized;
 use crate::parallel::for_each;
 
-/// Rows of weights that a thread handles at a time.
-const ROWS: usize = 16;
+/// Tiles whose share of a gradient is found at a time: they stay in a core's cache.
+const TILES: usize = 256;
+/// Rows of weights that a thread handles at a time: channels come by so many.
+const ROWS: usize = CHANNEL_BLOCK;
 
 impl Tiling {
     /// The weights, from PyTorch's order to the Winograd domain: `U` for the products that give small grids, `Uᵀ`
     /// for those that give large ones.
     pub fn weights(&self, target: Grid, torch: &[f32], buffers: &Buffers) -> Buffer {
-        let channels = self.geometry.large[2];
-        let area = self.geometry.kernel * self.geometry.kernel;
-        let (phases, small) = (self.phases(), self.small_columns());
-        // A row has one phase: of one large channel and all small ones, or the other way round.
-        let row_len = match target {
-            Grid::Small => small,
-            Grid::Large => channels,
-        };
-        let phase_and_weights = |row: usize| match target {
-            Grid::Small => {
-                let first = row % channels * area;
-                let torch = Matrix::new(torch, small, channels * area);
-                (row / channels, torch.some_columns(first..first + area))
-            }
-            Grid::Large => {
-                let first = row / phases * channels;
-                let torch = Matrix::new(torch, small * channels, area);
-                (row % phases, torch.some_rows(first..first + channels))
-            }
-        };
-        let sizes = self.weight_sizes();
-        let mut to = buffers.take(storage_len(&sizes));
-        let blocks = split_views_mut(&mut to, &sizes, &[ROWS * row_len; AREA]);
-        let blocks = blocks.into_iter().enumerate();
-        for_each(blocks, |(block, mut tiles)| {
+        let mut to = buffers.take(storage_len(&self.weight_sizes()));
+        match target {
+            Grid::Small => self.weights_for_small(torch, &mut to),
+            Grid::Large => self.weights_for_large(torch, &mut to),
+        }
+        to
+    }
+
+    /// `U`: a row has a phase of a large channel, for all small channels. Large channels follow each other, then phases.
+    fn weights_for_small(&self, torch: &[f32], to: &mut [f32]) {
+        let (area, channels) = (self.kernel_area(), self.geometry.large[2]);
+        let row_len = self.small_columns();
+        let torch = Matrix::new(torch, row_len, channels * area);
+        let stretches = split_views_mut(to, &self.weight_sizes(), &[ROWS * row_len; AREA]);
+        let mut blocks: Vec<_> = (0..channels / ROWS).map(|_| Vec::new()).collect();
+        for (number, stretch) in stretches.into_iter().enumerate() {
+            blocks[number % (channels / ROWS)].push(stretch);
+        }
+        for_each(blocks.into_iter().enumerate(), |(block, mut phases)| {
+            with_scratch(area * row_len, |weights| {
+                for row in 0..ROWS {
+                    let first = (block * ROWS + row) * area;
+                    let torch = torch.some_columns(first..first + area);
+                    transpose(torch, MatrixMut::new(weights, row_len));
+                    for (phase, tiles) in phases.iter_mut().enumerate() {
+                        self.kernel_transform(weights, phase, row, tiles);
+                    }
+                }
+            });
+        });
+    }
+
+    /// `Uᵀ`: a row has a phase of a small channel, for all large channels. Phases follow each other, then small channels.
+    fn weights_for_large(&self, torch: &[f32], to: &mut [f32]) {
+        let (area, phases) = (self.kernel_area(), self.phases());
+        let row_len = self.geometry.large[2];
+        let torch = Matrix::new(torch, self.small_columns() * row_len, area);
+        let blocks = split_views_mut(to, &self.weight_sizes(), &[ROWS * row_len; AREA]);
+        for_each(blocks.into_iter().enumerate(), |(block, mut tiles)| {
             with_scratch(area * row_len, |weights| {
                 for row in 0..tiles[0].len() / row_len {
-                    let (phase, torch) = phase_and_weights(block * ROWS + row);
-                    if row == 0 || target == Grid::Small || phase == 0 {
+                    let (small, phase) =
+                        ((block * ROWS + row) / phases, (block * ROWS + row) % phases);
+                    if row == 0 || phase == 0 {
+                        let torch = torch.some_rows(small * row_len..(small + 1) * row_len);
                         transpose(torch, MatrixMut::new(weights, row_len));
                     }
                     self.kernel_transform(weights, phase, row, &mut tiles);
                 }
             });
         });
-        to
+    }
+
+    fn kernel_area(&self) -> usize {
+        self.geometry.kernel * self.geometry.kernel
     }
 
     /// The kernel transform of the taps of a phase, to a row of `U`. `weights` has the values of a row for each tap.
     fn kernel_transform(&self, weights: &[f32], phase: usize, row: usize, to: &mut [&mut [f32]]) {
-        let row_len = weights.len() / (self.geometry.kernel * self.geometry.kernel);
+        let row_len = weights.len() / self.kernel_area();
         let (view, offset) = (
             self.tap_view(phase, row_len),
             TileOffset::even(row * row_len),
@@ -99,23 +121,27 @@ impl Tiling {
         let grids = views(large, &large_sizes).zip(views(small, &small_sizes));
         let products = views_mut(&mut gradient, &sizes).into_iter().zip(grids);
         for_each(products, |(gradient, (large, small))| {
-            let tiles = large.len() / rows;
-            let large = Matrix::new(large, tiles, rows).transposed();
-            let small = Matrix::new(small, tiles, columns);
-            let gradient = MatrixMut::new(gradient, columns);
-            matmul(large, small, gradient, Destination::Overwrite);
+            let mut gradient = MatrixMut::new(gradient, columns);
+            let mut destination = Destination::Overwrite;
+            let parts = large
+                .chunks(TILES * rows)
+                .zip(small.chunks(TILES * columns));
+            for (large, small) in parts {
+                fetch(large);
+                fetch(small);
+                let large = Matrix::new(large, large.len() / rows, rows).transposed();
+                let small = Matrix::new(small, small.len() / columns, columns);
+                matmul(large, small, gradient.reborrow(), destination);
+                destination = Destination::Add;
+            }
         });
         self.torch_gradient(&gradient, torch);
     }
 
     /// The adjoint of what [`Tiling::weights`] does for small grids.
     fn torch_gradient(&self, from: &[f32], torch: &mut [f32]) {
-        let Geometry {
-            kernel,
-            large: [_, _, channels],
-            ..
-        } = self.geometry;
-        let (area, columns) = (kernel * kernel, self.small_columns());
+        let (area, channels) = (self.kernel_area(), self.geometry.large[2]);
+        let columns = self.small_columns();
         let tiles: Vec<_> = views(from, &self.weight_sizes()).collect();
         let by_channel = MatrixMut::new(torch, channels * area).by_columns(area);
         let by_channel = by_channel.into_iter().enumerate();
