@@ -48,9 +48,12 @@ fn a_larger_beta_gives_up_squared_error_for_kl() {
 fn a_gaussian_learns_the_variance_of_its_errors() {
     let place = Place::new();
     place.config("gaussian.json", &[("/likelihood", json!("gaussian"))]);
-    place.ok("train --config gaussian.json --steps 1500 --image-every 1500 --out run");
+    place.ok("train --config gaussian.json --steps 1500 --image-every 100 --out run");
     let metrics = place.metrics("run");
-    let squared_error = metrics.last().unwrap()["squared_error"].as_f64().unwrap();
+    // Of the images that it was learnt from: there are so few that others have larger errors.
+    let mut last = metrics.iter().rev();
+    let last = last.find(|metric| metric["split"] == "train").unwrap();
+    let squared_error = last["squared_error"].as_f64().unwrap();
     let (_, vae) =
         vae::run::load_model(&vae::run::ModelName::Path(place.path("run")), &Device::Cpu).unwrap();
     let mut parameters = vae.parameters().iter();
@@ -59,7 +62,7 @@ fn a_gaussian_learns_the_variance_of_its_errors() {
         .unwrap();
     let variance = f64::from(log_variance.to_vec1::<f32>().unwrap()[0]).exp();
     let ratio = variance / (squared_error / 784.0);
-    assert!((0.7..1.3).contains(&ratio), "{variance} {squared_error}");
+    assert!((0.9..1.1).contains(&ratio), "{variance} {squared_error}");
 }
 
 /// An image's squared distance from the mean image is about 53 in MNIST: what a model has to beat that

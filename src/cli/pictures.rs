@@ -3,7 +3,6 @@
 use super::console::Console;
 use super::paths::{deliver, deliver_by, kind};
 use crate::data::{ImageShape, npy};
-use crate::parallel::map;
 use crate::picture::grid;
 use crate::{Error, Result, files};
 use std::path::Path;
@@ -66,11 +65,10 @@ impl Form {
 
 fn write_directory(path: &Path, pictures: &[f32], shape: ImageShape) -> Result<()> {
     files::create_folder(path)?;
-    let pictures = pictures.chunks_exact(shape.values()).enumerate();
-    let written = map(pictures, |(number, picture)| {
+    for (number, picture) in pictures.chunks_exact(shape.values()).enumerate() {
         let png = grid::single_png(picture, shape)?;
         let file = path.join(format!("{number:06}.png"));
-        files::write_atomically(&file, &png)
-    });
-    written.into_iter().collect()
+        files::write_atomically(&file, &png)?;
+    }
+    Ok(())
 }

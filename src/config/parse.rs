@@ -21,12 +21,18 @@ impl Config {
 
     /// Parses the text of a config; `name` says in errors where it came from.
     pub fn parse(text: &str, name: &str) -> Result<Self> {
+        const HINT: &str = "compare it with `configs/mnist.json`";
+        // Else serde would take a list for the values without their names.
+        if text.trim_start().starts_with('[') {
+            let why = "invalid: it is a list, not names with values";
+            return Err(Error::input(name, why).hint(HINT));
+        }
         serde_json::from_str(text).map_err(|error| {
             let text = error.to_string();
             let error = Error::input(name, &text);
             match nearest_name(&text) {
                 Some(nearest) => error.hint(format!("did you mean `{nearest}`?")),
-                None => error.hint("compare it with `configs/mnist.json`"),
+                None => error.hint(HINT),
             }
         })
     }

@@ -7,7 +7,7 @@
 //! | to read first | then |
 //! | --- | --- |
 //! | [`buffers`], [`scratch`], [`matmul`], [`transpose`] | [`dense`] |
-//! | [`geometry`], [`padding`] | [`im2col`], [`convolution`], [`direct_conv`], [`winograd`] |
+//! | [`geometry`], [`padding`], [`register_block`] | [`im2col`], [`convolution`], [`direct_conv`], [`winograd`] |
 //! | [`vectorized`], [`elementwise`], [`exponential`] | [`activation`], [`dropout`], [`squared_error`], [`cross_entropy`], [`gaussian`] |
 //! | the same | [`adam`], [`average`], [`cholesky`], [`mixture`] |
 
@@ -29,6 +29,7 @@ pub mod im2col;
 pub mod matmul;
 pub mod mixture;
 pub mod padding;
+pub mod register_block;
 pub mod scratch;
 pub mod squared_error;
 pub mod transpose;
