@@ -28,6 +28,33 @@ pub fn exp(x: f32) -> f32 {
     (sum * r * r + r + 1.0) * power
 }
 
+/// The same of a double, and of an `x` of -708 or 709 where it is beyond those.
+///
+/// The polynomial is the beginning of the exponential series, of which the rest is less than a unit in the last place.
+#[inline(always)]
+pub fn exp_f64(x: f64) -> f64 {
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    const LN_2: [f64; 2] = [0.693_147_180_369_123_8, 1.908_214_929_270_587_7e-10];
+    const INVERSE_FACTORIALS: [f64; 14] = {
+        let mut inverse = [1.0; 14];
+        let mut n = 1;
+        while n < inverse.len() {
+            inverse[n] = inverse[n - 1] / n as f64;
+            n += 1;
+        }
+        inverse
+    };
+    let x = x.clamp(-708.0, 709.0);
+    let shifted = x * std::f64::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = x - n * LN_2[0] - n * LN_2[1];
+    let mut sum = 0.0;
+    for coefficient in INVERSE_FACTORIALS.into_iter().rev() {
+        sum = sum * r + coefficient;
+    }
+    sum * f64::from_bits(shifted.to_bits().wrapping_add(1023) << 52)
+}
+
 /// The logarithm of 1 + `x`, for an `x` from 0 to 1, within 2 units in the last place.
 ///
 /// It is 2 artanh(x / (2 + x)), whose series ends soon where its argument is at most a third.
@@ -61,6 +88,19 @@ mod tests {
         assert_eq!(exp(-1e9), exp(-87.0));
         assert_eq!(exp(f32::INFINITY), exp(88.0));
         assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn exp_of_doubles_is_exact_to_two_units_in_the_last_place() {
+        for i in -708_000..=709_000 {
+            let x = f64::from(i) / 1e3;
+            let (found, exact) = (exp_f64(x), x.exp());
+            let off = (found / exact - 1.0).abs() / f64::EPSILON;
+            assert!(off <= 2.0, "e^{x} is off by {off} units");
+        }
+        assert_eq!(exp_f64(-1e9), exp_f64(-708.0));
+        assert_eq!(exp_f64(f64::INFINITY), exp_f64(709.0));
+        assert!(exp_f64(f64::NAN).is_nan());
     }
 
     #[test]

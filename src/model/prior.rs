@@ -8,7 +8,7 @@
 //! standard normal numbers: a smooth map makes points of the mixture of them.
 
 use crate::config::MOST_COMPONENTS;
-use crate::kernels::mixture::{self, Component, Mixture, transport};
+use crate::kernels::mixture::{self, Component, Mixture, Transport};
 use crate::parallel::map;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
@@ -155,15 +155,14 @@ impl FittedPrior {
         tensors.collect()
     }
 
-    /// Standard normal numbers to a latent vector.
-    fn vector(&self, normals: &[f32]) -> Vec<f32> {
+    /// Standard normal numbers to a latent vector, by the map onto its mixture.
+    fn vector(&self, transport: &Transport, normals: &[f32]) -> Vec<f32> {
         let mut vector = normals.to_vec();
         let spanned = self.dimensions.iter();
         let spanned: Vec<f64> = spanned
             .map(|&dimension| normals[dimension].into())
             .collect();
-        let point = transport(&self.mixture, &spanned);
-        for (&dimension, z) in self.dimensions.iter().zip(point) {
+        for (&dimension, z) in self.dimensions.iter().zip(transport.of(&spanned)) {
             vector[dimension] = z as f32;
         }
         vector
@@ -180,13 +179,20 @@ impl FittedPrior {
 /// - output: (vectors, latent dimensions)
 pub fn latent(priors: &[Option<FittedPrior>], normals: &[f32], labels: &[u8]) -> Vec<f32> {
     let latent_dim = normals.len() / labels.len().max(1);
+    let priors: Vec<_> = priors
+        .iter()
+        .map(|prior| prior.as_ref().map(|p| (p, Transport::onto(&p.mixture))))
+        .collect();
     let vectors = normals.chunks_exact(latent_dim.max(1)).zip(labels);
     let vectors = map(vectors, |(normals, &label)| {
-        let prior = match priors {
+        let prior = match &priors[..] {
             [prior] => prior.as_ref(),
             _ => priors.get(usize::from(label)).and_then(Option::as_ref),
         };
-        prior.map_or_else(|| normals.to_vec(), |prior| prior.vector(normals))
+        match prior {
+            Some((prior, transport)) => prior.vector(transport, normals),
+            None => normals.to_vec(),
+        }
     });
     vectors.concat()
 }

@@ -138,9 +138,13 @@ impl<'a> Trainer<'a> {
         let mut ahead = None;
         // In place: what runs on a GPU must all come from this thread (see `Backend::Candle`).
         let mut both = || {
-            rayon::in_place_scope(|scope| {
+            rayon::in_place_scope(|scope| -> Result<Losses> {
+                let objective = objective(vae, config, &batch, rates.beta)?;
+                // Now, since between the ways forward and back threads wait for each other the longest.
                 scope.spawn(|_| ahead = Some(Batch::gather(batches, config, step + 1)));
-                optimize(vae, adam, config, &batch, rates)
+                let gradients = vae.gradients(&objective.loss)?;
+                adam.step(&gradients, rates.learning_rate, step)?;
+                Ok(objective.losses)
             })
         };
         let losses = match vae.backend() {
@@ -248,27 +252,19 @@ struct Rates {
     beta: f64,
 }
 
-/// Moves the weights of `vae` against the gradient of its loss on a batch; what the loss was.
-fn optimize(
-    vae: &Vae,
-    adam: &Adam,
-    config: &Config,
-    batch: &Batch,
-    rates: Rates,
-) -> Result<Losses> {
+/// What a batch's step makes small.
+fn objective(vae: &Vae, config: &Config, batch: &Batch, beta: f64) -> Result<Objective> {
     let step = batch.step;
     let mode = Mode::Training {
         seed: config.seed,
         step,
     };
     let terms = vae.terms(&batch.examples, &batch.epsilon, mode)?;
-    let Objective { loss, losses } = Objective::of(&terms, &batch.epsilon, config, rates.beta)?;
-    if !losses.are_finite() {
-        return Err(diverged(step, not_finite(losses)));
+    let objective = Objective::of(&terms, &batch.epsilon, config, beta)?;
+    match objective.losses.are_finite() {
+        true => Ok(objective),
+        false => Err(diverged(step, not_finite(objective.losses))),
     }
-    let gradients = vae.gradients(&loss)?;
-    adam.step(&gradients, rates.learning_rate, step)?;
-    Ok(losses)
 }
 
 /// Standard normal numbers for posterior samples: (vectors, latent dimensions).

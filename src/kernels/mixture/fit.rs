@@ -217,7 +217,7 @@ fn maximisation(mixture: Mixture, sums: &[Sums], round: f64) -> Mixture {
 
 #[cfg(test)]
 mod tests {
-    use super::super::transport::transport;
+    use super::super::transport::Transport;
     use super::*;
     use crate::rng::normal;
 
@@ -239,10 +239,11 @@ mod tests {
     }
 
     fn points(mixture: &Mixture, count: usize) -> Vec<f32> {
+        let transport = Transport::onto(mixture);
         let normals = normal(3, Purpose::Prior, 0, 2 * count);
         let points = normals
             .chunks(2)
-            .flat_map(|u| transport(mixture, &[u[0].into(), u[1].into()]));
+            .flat_map(|u| transport.of(&[u[0].into(), u[1].into()]));
         points.map(|value| value as f32).collect()
     }
 
@@ -277,7 +278,7 @@ mod tests {
     #[test]
     fn points_that_are_all_the_same_have_a_fit() {
         let mixture = fit(&[1.5; 40], 2, 4, 1, |_| ());
-        let drawn = transport(&mixture, &[1.0, -1.0]);
+        let drawn = Transport::onto(&mixture).of(&[1.0, -1.0]);
         assert!(drawn.iter().all(|z| (z - 1.5).abs() < 0.01), "{drawn:?}");
     }
 }

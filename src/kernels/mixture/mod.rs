@@ -2,8 +2,9 @@
 
 mod density;
 mod fit;
+mod tail;
 mod transport;
 
 pub use density::{Component, Mixture, log_sum_exp};
 pub use fit::{ROUNDS, fit};
-pub use transport::transport;
+pub use transport::Transport;

@@ -1,52 +1,79 @@
 //! From the unit normal distribution onto a mixture.
 
 use super::density::Mixture;
+use super::tail::{Beyond, Normals, beyond};
+use crate::kernels::exponential::exp_f64;
+use crate::kernels::vectorized::vectorized;
 use libm::erfc;
-use std::f64::consts::{FRAC_1_SQRT_2, TAU};
+use std::f64::consts::FRAC_1_SQRT_2;
 
-/// Components that are this much less likely than the likeliest have no part in a coordinate.
+/// Components that are this much less likely than the likeliest have no part in a coordinate, in nats.
 const NEGLIGIBLE: f64 = 40.0;
-/// Steps to a quantile at most, and the length of the last.
+/// Steps to a quantile at most, and the length of the last, in itself and over the least deviation: then the next one,
+/// which is of the order of its cube, is lost in rounding.
 const MOST_STEPS: usize = 100;
 const PRECISION: f64 = 1e-14;
+const LAST_STEP: f64 = 1e-6;
 
-/// The point of a mixture that takes the place of a point of the unit normal distribution: coordinate by
-/// coordinate, each the quantile of its distribution given those before it (Rosenblatt, 1952, "Remarks on a
-/// multivariate transformation"). Standard normal points in, points of the mixture out; near points stay near.
-///
-/// # Shapes
-///
-/// - normal, output: (dimensions)
-pub fn transport(mixture: &Mixture, normal: &[f64]) -> Vec<f64> {
-    let dimensions = mixture.dimensions;
-    let mut point = Vec::with_capacity(dimensions);
-    // Of each component: the logarithm of its likelihood given the coordinates so far, and what the unit normal
-    // distribution would have in their place.
-    let mut logs: Vec<f64> = mixture.components.iter().map(|c| c.weight.ln()).collect();
-    let mut whites = vec![Vec::with_capacity(dimensions); mixture.components.len()];
-    for (row, &u) in normal.iter().enumerate() {
-        let conditionals: Vec<Conditional> = mixture
-            .components
-            .iter()
-            .zip(&whites)
-            .map(|(component, white)| {
+/// The map of the unit normal distribution onto a mixture: coordinate by coordinate, each the quantile of its
+/// distribution given those before it (Rosenblatt, 1952, "Remarks on a multivariate transformation"). Near points stay
+/// near.
+#[derive(Debug)]
+pub struct Transport<'a> {
+    mixture: &'a Mixture,
+    /// The logarithms of the weights of components, and of each one's deviations: (components, dimensions).
+    log_weights: Vec<f64>,
+    log_deviations: Vec<f64>,
+}
+
+impl<'a> Transport<'a> {
+    /// The map onto a mixture.
+    pub fn onto(mixture: &'a Mixture) -> Self {
+        let components = mixture.components.iter();
+        let deviations = components.flat_map(|c| c.cholesky.iter().step_by(mixture.dimensions + 1));
+        Self {
+            mixture,
+            log_weights: mixture.components.iter().map(|c| c.weight.ln()).collect(),
+            log_deviations: deviations.map(|deviation| deviation.ln()).collect(),
+        }
+    }
+
+    /// The point of the mixture that takes the place of a point of the unit normal distribution.
+    ///
+    /// # Shapes
+    ///
+    /// - normal, output: (dimensions)
+    pub fn of(&self, normal: &[f64]) -> Vec<f64> {
+        let (dimensions, components) = (self.mixture.dimensions, &self.mixture.components);
+        let mut point = Vec::with_capacity(dimensions);
+        // Of each component: the logarithm of its likelihood given the coordinates so far, and what the unit normal
+        // distribution would have in their place.
+        let mut logs = self.log_weights.clone();
+        let mut whites = vec![0.0; components.len() * dimensions];
+        let mut conditionals = Vec::with_capacity(components.len());
+        for (row, &u) in normal.iter().enumerate() {
+            let each = components.iter().zip(whites.chunks_exact(dimensions));
+            conditionals.clear();
+            conditionals.extend(each.map(|(component, white)| {
                 let factors = &component.cholesky[row * dimensions..][..=row];
-                let known = factors.iter().zip(white).map(|(l, y)| l * y);
+                let known = factors.iter().zip(&white[..row]).map(|(l, y)| l * y);
                 Conditional {
                     mean: component.mean[row] + known.sum::<f64>(),
                     deviation: factors[row],
                 }
-            })
-            .collect();
-        let z = quantile(&conditionals, &logs, u);
-        for ((log, white), conditional) in logs.iter_mut().zip(&mut whites).zip(&conditionals) {
-            let y = (z - conditional.mean) / conditional.deviation;
-            *log -= 0.5 * y * y + conditional.deviation.ln();
-            white.push(y);
+            }));
+            let z = quantile(&conditionals, &logs, u);
+            let each = logs.iter_mut().zip(whites.chunks_exact_mut(dimensions));
+            let log_deviations = self.log_deviations.iter().skip(row).step_by(dimensions);
+            for (((log, white), c), log_deviation) in each.zip(&conditionals).zip(log_deviations) {
+                let y = (z - c.mean) / c.deviation;
+                *log -= 0.5 * y * y + log_deviation;
+                white[row] = y;
+            }
+            point.push(z);
         }
-        point.push(z);
+        point
     }
-    point
 }
 
 /// A coordinate's distribution in one component, given the coordinates before it.
@@ -58,48 +85,90 @@ struct Conditional {
 /// Where a mixture of normal distributions of one dimension has as much to its left as the unit normal one has to
 /// the left of `u`. The weights are given by their logarithms, up to a constant.
 fn quantile(conditionals: &[Conditional], logs: &[f64], u: f64) -> f64 {
-    let highest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let of_weight = logs.iter().zip(conditionals);
-    let of_weight = of_weight.filter(|(log, _)| **log > highest - NEGLIGIBLE);
-    let weighted: Vec<_> = of_weight
-        .map(|(log, c)| ((log - highest).exp(), c))
-        .collect();
-    let total: f64 = weighted.iter().map(|(weight, _)| weight).sum();
+    let normals = likely(conditionals, logs);
+    let total: f64 = normals.weights.iter().sum();
     // The smaller tail, which keeps its precision far out.
-    let side = if u > 0.0 { -1.0 } else { 1.0 };
-    let tail = |y: f64| 0.5 * erfc(-side * y * FRAC_1_SQRT_2);
-    let wanted = tail(u) * total;
+    let side = if u > 0.0 { 1.0 } else { -1.0 };
+    let wanted = total * 0.5 * erfc(u.abs() * FRAC_1_SQRT_2);
     // Each component's own quantile; that of the mixture lies between them.
-    let own = weighted.iter().map(|(_, c)| c.mean + c.deviation * u);
+    let each = || normals.means.iter().zip(&normals.deviations);
+    let own = each().map(|(mean, deviation)| mean + deviation * u);
     let (mut low, mut high) = own.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), z| {
         (low.min(z), high.max(z))
     });
-    // Newton's steps, and a half of what is left where one leads out of that or does not come closer.
-    let mut z = 0.5 * (low + high);
+    let least = each().fold(f64::INFINITY, |least, (_, deviation)| least.min(*deviation));
+    // Halley's steps from the quantile of the normal distribution with the same moments, and a half of what is left where
+    // one leads out of that or does not come closer.
+    let mut z = normal_quantile(&normals, total, u).clamp(low, high);
     let mut step = high - low;
+    let mut scratch = Vec::new();
     for _ in 0..MOST_STEPS {
-        let (mut found, mut slope) = (0.0, 0.0);
-        for (weight, c) in &weighted {
-            let y = (z - c.mean) / c.deviation;
-            found += weight * tail(y);
-            slope += weight * (-0.5 * y * y).exp() / c.deviation;
-        }
-        let missing = side * (wanted - found);
+        let Beyond {
+            tail,
+            density,
+            slope,
+        } = beyond(&normals, z, side, &mut scratch);
+        let missing = side * (tail - wanted);
         if missing > 0.0 {
             low = z;
         } else {
             high = z;
         }
-        let newton = z + missing / (slope / TAU.sqrt());
-        let closer = (low..=high).contains(&newton) && (newton - z).abs() <= 0.5 * step;
-        let next = if closer { newton } else { 0.5 * (low + high) };
+        let newton = missing / density;
+        let halley = newton / (1.0 + (0.5 * newton * slope / density).max(-0.5));
+        let closer = (low..=high).contains(&(z + halley)) && halley.abs() <= 0.5 * step;
+        let next = if closer {
+            z + halley
+        } else {
+            0.5 * (low + high)
+        };
         step = (next - z).abs();
         z = next;
-        if step <= PRECISION * (1.0 + z.abs()) {
+        if step <= PRECISION * (1.0 + z.abs()) || closer && step <= LAST_STEP * least {
             break;
         }
     }
     z
+}
+
+/// The components that have a part, with weights of which the highest is 1.
+fn likely(conditionals: &[Conditional], logs: &[f64]) -> Normals {
+    let highest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mut weights = vec![0.0; logs.len()];
+    exp_each(logs, highest, &mut weights);
+    let mut normals = Normals::with_capacity(conditionals.len());
+    for ((log, weight), c) in logs.iter().zip(weights).zip(conditionals) {
+        if *log > highest - NEGLIGIBLE {
+            normals.push(weight, c.mean, c.deviation);
+        }
+    }
+    normals
+}
+
+vectorized! {
+    /// Numbers from their logarithms, over the one of which the logarithm is `highest`.
+    fn exp_each(logs: &[f64], highest: f64, to: &mut [f64]) {
+        for (to, log) in to.iter_mut().zip(logs) {
+            *to = exp_f64(log - highest);
+        }
+    }
+}
+
+/// The quantile of the normal distribution that has the mean and the variance of a mixture whose weights sum up to
+/// `total`.
+fn normal_quantile(normals: &Normals, total: f64, u: f64) -> f64 {
+    let Normals {
+        weights,
+        means,
+        deviations,
+    } = normals;
+    let (mut mean, mut square) = (0.0, 0.0);
+    for ((weight, center), deviation) in weights.iter().zip(means).zip(deviations) {
+        mean += weight * center;
+        square += weight * (center * center + deviation * deviation);
+    }
+    let (mean, square) = (mean / total, square / total);
+    mean + (square - mean * mean).max(0.0).sqrt() * u
 }
 
 #[cfg(test)]
@@ -130,7 +199,7 @@ mod tests {
         mixture.components.truncate(1);
         let Component { mean, cholesky, .. } = &mixture.components[0];
         for u in [[0.0, 0.0], [1.5, -2.0], [-7.0, 7.0]] {
-            let z = transport(&mixture, &u);
+            let z = Transport::onto(&mixture).of(&u);
             let expected = [
                 mean[0] + cholesky[0] * u[0],
                 mean[1] + cholesky[2] * u[0] + cholesky[3] * u[1],
@@ -150,13 +219,13 @@ mod tests {
             let moved = |axis: usize, by: f64| {
                 let mut u = u;
                 u[axis] += by;
-                transport(&mixture, &u)
+                Transport::onto(&mixture).of(&u)
             };
             let slope =
                 |axis: usize| (moved(axis, step)[axis] - moved(axis, -step)[axis]) / (2.0 * step);
             let volume = slope(0).ln() + slope(1).ln();
             let unit = -0.5 * (u[0] * u[0] + u[1] * u[1]) - std::f64::consts::TAU.ln();
-            let there = mixture.log_density(&transport(&mixture, &u)) + volume;
+            let there = mixture.log_density(&Transport::onto(&mixture).of(&u)) + volume;
             assert!((there - unit).abs() < 1e-5, "{u:?}: {there} {unit}");
         }
     }
@@ -164,10 +233,11 @@ mod tests {
     #[test]
     fn points_have_the_moments_of_the_mixture() {
         let mixture = mixture();
+        let transport = Transport::onto(&mixture);
         let normals = normal(1, Purpose::Prior, 0, 40_000);
         let points: Vec<Vec<f64>> = normals
             .chunks(2)
-            .map(|u| transport(&mixture, &[u[0].into(), u[1].into()]))
+            .map(|u| transport.of(&[u[0].into(), u[1].into()]))
             .collect();
         for axis in 0..2 {
             let of = |f: &dyn Fn(&Component) -> f64| -> f64 {
