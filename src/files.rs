@@ -121,19 +121,7 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String> {
 ///
 /// If the folder cannot be written, or the disk is full; the old content is then untouched.
 pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
-    write_atomically_by(path, |file| file.write_all(content))
-}
-
-/// The same of a content that `content` writes, bit by bit, so that all of it is never in memory.
-///
-/// # Errors
-///
-/// The same, and what `content` fails with.
-pub fn write_atomically_by(
-    path: &Path,
-    content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
-) -> Result<()> {
-    write(path, false, content)
+    write(path, false, |file| file.write_all(content))
 }
 
 /// The same, whatever happens to the machine: the content is flushed to disk before it has its name, and the name

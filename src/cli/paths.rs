@@ -2,7 +2,7 @@
 
 use super::console::{Console, print_bytes};
 use crate::{Error, Result, files};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 
 /// Puts a result where the user wants it, and says where that is: into a file, in a folder that is made if need be; or,
@@ -20,25 +20,12 @@ pub(super) fn deliver(console: &Console, out: &Path, content: &[u8]) -> Result<(
         }
         return print_bytes(content);
     }
-    deliver_by(console, out, |file| file.write_all(content))
-}
-
-/// The same of a file that `content` writes, bit by bit.
-///
-/// # Errors
-///
-/// The same, and what `content` fails with.
-pub(super) fn deliver_by(
-    console: &Console,
-    out: &Path,
-    content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
-) -> Result<()> {
     if let Some(folder) = out.parent()
         && !folder.as_os_str().is_empty()
     {
         files::create_folder(folder)?;
     }
-    files::write_atomically_by(out, content)?;
+    files::write_atomically(out, content)?;
     console.result(out)
 }
 

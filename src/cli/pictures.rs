@@ -1,10 +1,11 @@
 //! Pictures that were decoded, in the form that a person wants.
 
 use super::console::Console;
-use super::paths::{deliver, deliver_by, kind};
+use super::paths::{deliver, kind};
 use crate::data::{ImageShape, npy};
+use crate::files::{self, Partial};
 use crate::picture::grid;
-use crate::{Error, Result, files};
+use crate::{Error, Result};
 use std::path::Path;
 
 /// What pictures are written as.
@@ -44,31 +45,77 @@ impl Form {
         shape: ImageShape,
         columns: Option<usize>,
     ) -> Result<()> {
-        let count = pictures.len() / shape.values();
-        let columns = columns.unwrap_or_else(|| grid::square_columns(count));
-        match self {
-            Self::Grid => deliver(console, out, &grid::png(pictures, shape, columns)?),
+        let mut written = self.begin(out, pictures.len() / shape.values(), shape)?;
+        written.add(pictures)?;
+        written.finish(console, columns)
+    }
+
+    /// Begins to write so many pictures, which then need not be in memory together unless they are for a grid.
+    pub fn begin(self, out: &Path, count: usize, shape: ImageShape) -> Result<Written<'_>> {
+        let to = match self {
+            Self::Grid => To::Grid(Vec::new()),
             Self::Array => {
                 let mut sizes = vec![count, shape.height, shape.width];
                 sizes.extend(Some(shape.channels).filter(|&channels| channels > 1));
-                deliver_by(console, out, |file| {
-                    npy::write_floats(file, pictures, &sizes)
-                })
+                let mut file = Partial::create(out)?;
+                file.write(&npy::beginning_of_floats(&sizes))?;
+                To::Array(file)
             }
             Self::Directory => {
-                write_directory(out, pictures, shape)?;
-                console.result(out)
+                files::create_folder(out)?;
+                To::Directory { written: 0 }
             }
-        }
+        };
+        Ok(Written { out, shape, to })
     }
 }
 
-fn write_directory(path: &Path, pictures: &[f32], shape: ImageShape) -> Result<()> {
-    files::create_folder(path)?;
-    for (number, picture) in pictures.chunks_exact(shape.values()).enumerate() {
-        let png = grid::single_png(picture, shape)?;
-        let file = path.join(format!("{number:06}.png"));
-        files::write_atomically(&file, &png)?;
+/// Pictures that are being written.
+pub(super) struct Written<'a> {
+    out: &'a Path,
+    shape: ImageShape,
+    to: To,
+}
+
+enum To {
+    Grid(Vec<f32>),
+    Array(Partial),
+    Directory { written: usize },
+}
+
+impl Written<'_> {
+    /// Adds the next pictures.
+    pub fn add(&mut self, pictures: &[f32]) -> Result<()> {
+        match &mut self.to {
+            To::Grid(values) => values.extend_from_slice(pictures),
+            To::Array(file) => {
+                for picture in pictures.chunks_exact(self.shape.values()) {
+                    file.write(&npy::bytes_of(picture).collect::<Vec<_>>())?;
+                }
+            }
+            To::Directory { written } => {
+                for picture in pictures.chunks_exact(self.shape.values()) {
+                    let png = grid::single_png(picture, self.shape)?;
+                    let file = self.out.join(format!("{written:06}.png"));
+                    files::write_atomically(&file, &png)?;
+                    *written += 1;
+                }
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Ends it, when all are there, and says where they are.
+    pub fn finish(self, console: &Console, columns: Option<usize>) -> Result<()> {
+        match self.to {
+            To::Grid(values) => {
+                let count = values.len() / self.shape.values();
+                let columns = columns.unwrap_or_else(|| grid::square_columns(count));
+                return deliver(console, self.out, &grid::png(&values, self.shape, columns)?);
+            }
+            To::Array(file) => file.persist()?,
+            To::Directory { .. } => {}
+        }
+        console.result(self.out)
+    }
 }

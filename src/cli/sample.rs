@@ -16,6 +16,9 @@ use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// Pictures that are drawn before they are written: many may be more than there is memory for.
+const AT_A_TIME: usize = 4096;
+
 /// Draw pictures from the prior: latent vectors that no image was encoded to.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
@@ -105,10 +108,18 @@ impl Sample {
             drawings.len(),
             model
         ));
-        let pictures = sample(&vae, &mixtures, &drawings, seed, self.temperature)?;
-        let columns = self.each_label.or(self.columns);
-        form.write(console, &self.out, &pictures, vae.image_shape(), columns)?;
-        showing.pictures(&pictures, vae.image_shape(), columns)?;
+        let (shape, columns) = (vae.image_shape(), self.each_label.or(self.columns));
+        let mut written = form.begin(&self.out, drawings.len(), shape)?;
+        let mut shown = Vec::new();
+        for drawings in drawings.chunks(AT_A_TIME) {
+            let pictures = sample(&vae, &mixtures, drawings, seed, self.temperature)?;
+            written.add(&pictures)?;
+            if showing.is_on() {
+                shown.extend(pictures);
+            }
+        }
+        written.finish(console, columns)?;
+        showing.pictures(&shown, shape, columns)?;
         Ok(ExitCode::SUCCESS)
     }
 

@@ -46,6 +46,11 @@ impl Show {
 }
 
 impl Showing<'_> {
+    /// Whether pictures are shown.
+    pub fn is_on(&self) -> bool {
+        self.graphics.is_some()
+    }
+
     /// Shows pictures, row by row in so many columns, if these belong together.
     pub fn pictures(
         &self,

@@ -7,6 +7,7 @@ pub mod geometry;
 pub mod likeliest;
 mod nearest;
 pub mod onnx;
+mod other_images;
 pub mod paths;
 pub mod prior;
 pub mod rounding;

@@ -128,8 +128,8 @@ pub fn decode_all(vae: &Vae, latent: &[f32], labels: &[u8]) -> Result<Vec<f32>> 
         labels.resize(BATCH, labels[rows - 1]);
         let latent = Tensor::from_vec(latent, (BATCH, latent_dim), &Device::Cpu)?;
         let decoded = vae.decode(&latent, &labels, Mode::Inference)?;
-        let decoded = decoded.narrow(0, 0, rows)?.flatten_all()?;
-        to.copy_from_slice(&decoded.to_vec1()?);
+        let decoded = decoded.flatten_all()?.to_vec1()?;
+        to.copy_from_slice(&decoded[..rows * values]);
         Ok(())
     })?;
     Ok(images)
@@ -141,6 +141,11 @@ fn by_batches<T: Send, R: Send>(
     batches: impl IntoIterator<Item = T>,
     work: impl Fn(T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
+    let batches: Vec<T> = batches.into_iter().collect();
+    let _prepared = match batches.len() {
+        0 | 1 => Vec::new(),
+        _ => vae.keep_prepared()?,
+    };
     match vae.backend() {
         Backend::Fused => map_apart(batches, work).into_iter().collect(),
         // What runs on a GPU must all come from this thread.

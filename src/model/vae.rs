@@ -5,14 +5,14 @@ use super::condition::{self, Condition};
 use super::prior::{self, FittedPrior};
 use super::weights::{refuse_strangers, take};
 use crate::config::{Config, Likelihood};
-use crate::data::{Dataset, Examples, ImageShape};
+use crate::data::{Examples, ImageShape};
 use crate::nn::backend::Backend;
 use crate::nn::criterion::{Criterion, probabilities};
 use crate::nn::dropout::Mode;
 use crate::nn::gradient::Gradients;
 use crate::nn::layer::uniform_weights;
 use crate::nn::posterior::Posterior;
-use crate::nn::sequential::Sequential;
+use crate::nn::sequential::{KeptPrepared, Sequential};
 use crate::nn::tensor::all_finite;
 use crate::rng::Purpose;
 use crate::{Error, Result};
@@ -230,26 +230,19 @@ impl Vae {
         self.condition.as_ref()
     }
 
-    /// Checks that a data set has images of the shape that the model reads, and labels that it knows.
+    /// Prepares the weights of the encoder and the decoder once for all that is encoded and decoded on the CPU as long as
+    /// the result is there. They must not change meanwhile.
     ///
     /// # Errors
     ///
-    /// If it has others; the error names them.
-    pub fn refuse_other_images(&self, dataset: &Dataset) -> Result<()> {
-        let (found, expected) = (dataset.shape(), self.image_shape);
-        if found != expected {
-            let why = format!("its images are {found}, the model's are {expected}");
-            return Err(Error::input(&dataset.name, why));
-        }
-        let labels = dataset.train.labels.iter().chain(&dataset.test.labels);
-        match (labels.max(), &self.condition) {
-            (Some(&label), Some(condition)) if usize::from(label) >= condition.classes => {
-                let classes = usize::from(label) + 1;
-                let hint =
-                    format!("train one that does: \"classes\": {classes} in its configuration");
-                Err(condition.unknown(label).hint(hint))
+    /// If candle's.
+    pub fn keep_prepared(&self) -> Result<Vec<KeptPrepared<'_>>> {
+        match self.backend {
+            Backend::Fused => {
+                let both = [&self.encoder, &self.decoder].map(Sequential::keep_prepared);
+                Ok(both.into_iter().collect::<candle_core::Result<_>>()?)
             }
-            _ => Ok(()),
+            Backend::Candle => Ok(Vec::new()),
         }
     }
 

@@ -8,6 +8,7 @@ use super::dense;
 use super::dropout::{Mode, mask};
 use super::gradient::Activations;
 use super::layer::Layer;
+use super::primitive::{Prepared, Primitive};
 use super::saved::{BackwardContext, Saved};
 use super::shards;
 use super::stage::{Stage, segments};
@@ -16,7 +17,7 @@ use super::tiled;
 use crate::kernels::buffers::{Buffer, Buffers};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a sequence is made of.
 #[derive(Debug)]
@@ -25,6 +26,13 @@ pub(super) struct Inner {
     /// Tells the dropouts of one sequence from those of another.
     pub number: u64,
     pub buffers: Buffers,
+    /// What stays prepared for inference, if anything does.
+    pub prepared: Mutex<Prepared>,
+}
+
+/// What a mutex guards; nothing here leaves that half done when it panics.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One use of a sequence, forward and perhaps backward.
@@ -55,8 +63,13 @@ impl FusedOp {
             stages,
             number,
             buffers,
+            ..
         } = &*self.inner;
         let training = self.mode != Mode::Inference;
+        let prepared = match training {
+            true => Prepared::new(),
+            false => locked(&self.inner.prepared).clone(),
+        };
         let save = |(position, stage): (usize, &Stage<Layer>)| Saved {
             output: buffers.take(0),
             slopes: (training && stage.keeps_slopes())
@@ -79,9 +92,13 @@ impl FusedOp {
             if let Some(layers) = first.dense() {
                 dense::forward(layers, input, images, &mut saved[0], buffers)?;
             } else if first.has_large_weights() {
-                tiled::forward(first, input, images, &mut saved[0], training, buffers)?;
+                let place = (segment.start, first);
+                let primitive = Primitive::of(&prepared, place, training, buffers)?;
+                let saved = &mut saved[0];
+                tiled::forward(first, primitive, input, images, saved, training, buffers)?;
             } else {
-                shards::forward(&stages[segment], input, images, saved, training, buffers)?;
+                let stages = (&stages[segment.clone()], segment.start, &prepared);
+                shards::forward(stages, input, images, saved, training, buffers)?;
             }
         }
         Ok(all_saved)
@@ -246,7 +263,7 @@ impl CustomOp2 for FusedOp {
                 }
             }
         }
-        *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = saved;
+        *locked(&self.saved) = saved;
         Ok((CpuStorage::F32(output), Shape::from(shape)))
     }
 
@@ -257,7 +274,7 @@ impl CustomOp2 for FusedOp {
         output: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let saved = std::mem::take(&mut *self.saved.lock().unwrap_or_else(PoisonError::into_inner));
+        let saved = std::mem::take(&mut *locked(&self.saved));
         let gradient = self.output_gradient(&saved, gradient)?;
         let (input_gradient, dense) = with_values(input, |i| {
             with_values(output, |o| {

@@ -13,6 +13,7 @@ use crate::kernels::transpose::transpose_each;
 use crate::kernels::winograd::layout::{TransformedTiles, scaled, storage_len, views_mut};
 use crate::kernels::winograd::tiling::Tiling;
 use candle_core::{Result, bail};
+use std::sync::Arc;
 
 /// A stage, with its weights in the order that its products want.
 ///
@@ -45,7 +46,23 @@ pub(super) struct Convolution {
 /// convolution is tiled there are no weights: they come from all images' transformed tiles at once.
 pub(super) type WeightGradients = (Vec<f32>, Vec<f32>);
 
+/// Of stages, those that stay prepared; for those that work on whole batches there is none.
+pub(super) type Prepared = Vec<Option<Arc<Primitive>>>;
+
 impl Primitive {
+    /// Of those that stay prepared the one of the stage at `position`, or the stage prepared now.
+    pub(super) fn of(
+        prepared: &Prepared,
+        (position, stage): (usize, &Stage<Layer>),
+        backward: bool,
+        buffers: &Buffers,
+    ) -> Result<Arc<Self>> {
+        match prepared.get(position) {
+            Some(Some(primitive)) => Ok(primitive.clone()),
+            _ => Self::prepare(stage, backward, buffers).map(Arc::new),
+        }
+    }
+
     /// Prepares a stage, with `backward` also for the way back.
     pub(super) fn prepare(stage: &Stage<Layer>, backward: bool, buffers: &Buffers) -> Result<Self> {
         let prepare = |layer: &Layer, geometry: Geometry, input, output| {

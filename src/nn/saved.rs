@@ -6,6 +6,7 @@ use super::stage::Stage;
 use crate::kernels::buffers::{Buffer, Buffers};
 use crate::kernels::dropout::Mask;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What the backward pass needs of a stage.
 pub(super) struct Saved {
@@ -19,7 +20,7 @@ pub(super) struct Saved {
     /// What the stage read, transformed, if it is a convolution in the Winograd domain.
     pub transformed: Option<Buffer>,
     /// The stage as it ran, if it works image by image.
-    pub primitive: Option<Primitive>,
+    pub primitive: Option<Arc<Primitive>>,
 }
 
 /// Stages, and what their backward pass needs.

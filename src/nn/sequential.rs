@@ -4,13 +4,14 @@ use super::backend::Backend;
 use super::candle_ops::{self, channels_first};
 use super::criterion::Criterion;
 use super::dropout::{Mode, mask};
-use super::fused::{FusedOp, Inner};
+use super::fused::{FusedOp, Inner, locked};
 use super::gradient::Gradients;
 use super::layer::{Layer, LayerPlan};
+use super::primitive::{Prepared, Primitive};
 use super::stage::Stage;
 use crate::kernels::buffers::Buffers;
 use candle_core::{Result, Tensor, Var};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Stages one after the other.
 ///
@@ -26,6 +27,7 @@ impl Sequential {
             stages,
             number,
             buffers: Buffers::default(),
+            prepared: Mutex::default(),
         }))
     }
 
@@ -44,6 +46,21 @@ impl Sequential {
         let stages = stages.map(|stage| stage.try_map(|plan| Layer::build(plan, weights)));
         let stages = stages.collect::<std::result::Result<_, E>>()?;
         Ok(Self::new(stages, number))
+    }
+
+    /// Prepares the weights once for all that the fused operation infers as long as the result is there. They must not
+    /// change meanwhile.
+    pub fn keep_prepared(&self) -> Result<KeptPrepared<'_>> {
+        let Inner {
+            stages, buffers, ..
+        } = &*self.0;
+        let prepare = |stage: &Stage<Layer>| match stage.dense() {
+            Some(_) => Ok(None),
+            None => Primitive::prepare(stage, false, buffers).map(|p| Some(Arc::new(p))),
+        };
+        let prepared = stages.iter().map(prepare).collect::<Result<_>>()?;
+        *locked(&self.0.prepared) = prepared;
+        Ok(KeptPrepared(self))
     }
 
     /// Every weight and bias with its name, in the order of the layers.
@@ -148,5 +165,15 @@ impl Sequential {
             };
         }
         Ok(values)
+    }
+}
+
+/// Weights that stay prepared: see [`Sequential::keep_prepared`].
+#[derive(Debug)]
+pub struct KeptPrepared<'a>(&'a Sequential);
+
+impl Drop for KeptPrepared<'_> {
+    fn drop(&mut self) {
+        *locked(&self.0.0.prepared) = Prepared::new();
     }
 }

@@ -5,7 +5,7 @@
 //! sum is added in their order. So the results do not depend on the threads.
 
 use super::layer::Layer;
-use super::primitive::{Primitive, WeightGradients};
+use super::primitive::{Prepared, Primitive, WeightGradients};
 use super::saved::{BackwardContext, Saved};
 use super::stage::Stage;
 use crate::kernels::buffers::{Buffer, Buffers};
@@ -15,6 +15,7 @@ use crate::kernels::winograd::layout::{
 };
 use crate::parallel::{for_each, map};
 use candle_core::{Result, bail};
+use std::sync::Arc;
 
 /// The number of shards that a batch is cut into at least, if it has as many images.
 const SHARDS: usize = 16;
@@ -38,16 +39,18 @@ struct Shard<'a> {
 }
 
 /// Runs `stages` on `images` images, and leaves their outputs in `saved`; with `training` also what their
-/// backward pass needs.
+/// backward pass needs. `prepared` is of all stages of the sequence, of which these begin at `first`.
 pub(super) fn forward(
-    stages: &[Stage<Layer>],
+    (stages, first, prepared): (&[Stage<Layer>], usize, &Prepared),
     input: &[f32],
     images: usize,
     saved: &mut [Saved],
     training: bool,
     buffers: &Buffers,
 ) -> Result<()> {
-    let primitives = map(stages, |stage| Primitive::prepare(stage, training, buffers));
+    let primitives = map((first..).zip(stages).take(stages.len()), |stage| {
+        Primitive::of(prepared, stage, training, buffers)
+    });
     let primitives = primitives.into_iter().collect::<Result<Vec<_>>>()?;
     let shard = match training {
         true => shard_images(images),
@@ -99,7 +102,7 @@ pub(super) fn forward(
 }
 
 /// Whether anybody reads again what a stage writes: the backward pass, or who comes after the last stage.
-fn is_read_again(primitives: &[Primitive], position: usize, training: bool) -> bool {
+fn is_read_again(primitives: &[Arc<Primitive>], position: usize, training: bool) -> bool {
     match primitives.get(position + 1) {
         Some(next) => training && (primitives[position].reads_output() || next.reads_input()),
         None => true,
@@ -114,7 +117,7 @@ fn sizes(primitive: &Primitive, training: bool) -> Option<Sizes> {
 
 /// What all shards of a forward pass have in common.
 struct ForwardPass<'a> {
-    primitives: &'a [Primitive],
+    primitives: &'a [Arc<Primitive>],
     masks: &'a [Option<&'a Mask>],
     /// Values that an image has after each stage.
     outputs: &'a [usize],
@@ -188,7 +191,7 @@ pub(super) fn backward(
     input_gradient: Option<&mut [f32]>,
 ) -> Result<ShardGradients> {
     let (images, buffers) = (context.images, context.buffers);
-    let primitives = context.saved.iter().map(|saved| saved.primitive.as_ref());
+    let primitives = context.saved.iter().map(|saved| saved.primitive.as_deref());
     let Some(primitives) = primitives.collect::<Option<Vec<_>>>() else {
         bail!("gradients need a forward pass in training mode");
     };
@@ -235,7 +238,7 @@ pub(super) fn set_gradients(
 ) -> Result<()> {
     let stages = context.saved.iter().zip(&gradients.transformed).enumerate();
     for (position, (saved, gradient)) in stages {
-        if let Some(Primitive::Convolution(convolution)) = &saved.primitive {
+        if let Some(Primitive::Convolution(convolution)) = saved.primitive.as_deref() {
             let parts = gradients.shards.iter_mut();
             let parts = parts.filter_map(|shard| shard[position].take()).unzip();
             let transformed = saved.transformed.as_deref().zip(gradient.as_deref());

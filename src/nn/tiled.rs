@@ -15,6 +15,7 @@ use crate::kernels::winograd::layout::{TransformedTiles, scaled, split_views_mut
 use crate::kernels::winograd::tiling::Tiling;
 use crate::parallel::{for_each, map};
 use candle_core::{Result, bail};
+use std::sync::Arc;
 
 /// Images that a thread transforms at a time.
 const IMAGES: usize = 4;
@@ -23,13 +24,13 @@ const IMAGES: usize = 4;
 /// needs.
 pub(super) fn forward(
     stage: &Stage<Layer>,
+    primitive: Arc<Primitive>,
     input: &[f32],
     images: usize,
     saved: &mut Saved,
     training: bool,
     buffers: &Buffers,
 ) -> Result<()> {
-    let primitive = Primitive::prepare(stage, training, buffers)?;
     let (convolution, batch) = tiled(&primitive, images)?;
     let (inputs, outputs) = (IMAGES * stage.inputs(), IMAGES * stage.outputs());
     let mut from = batch.take(convolution.input, buffers);
