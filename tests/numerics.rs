@@ -668,6 +668,39 @@ fn convolutions_with_large_weights_match_candles_own_operations() {
     check_sequence(&sequence(LARGE_STAGES));
 }
 
+#[test]
+fn what_stays_prepared_infers_the_same_until_it_is_dropped() {
+    let images = normal(9, Purpose::Prior, 0, 5 * 784);
+    let images = Tensor::from_vec(images, (5, 784), &Device::Cpu).unwrap();
+    for stages in [STAGES, LARGE_STAGES] {
+        let sequence = sequence(stages);
+        let infer = || {
+            flat(
+                &sequence
+                    .forward(&images, Mode::Inference, Backend::Fused)
+                    .unwrap(),
+            )
+        };
+        let before = infer();
+        let kept = sequence.keep_prepared().unwrap();
+        assert_eq!(infer(), before);
+        for layer in sequence.layers() {
+            let weight = &layer.weight.value;
+            weight.set(&(weight.as_tensor() * 0.5).unwrap()).unwrap();
+        }
+        let training = Mode::Training { seed: 3, step: 7 };
+        let trained = |backend| flat(&sequence.forward(&images, training, backend).unwrap());
+        let [fused, candle] = [Backend::Fused, Backend::Candle].map(trained);
+        let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-3 * (1.0 + b.abs());
+        assert!(
+            fused.iter().zip(&candle).all(near),
+            "training takes the weights as they are"
+        );
+        drop(kept);
+        assert_ne!(infer(), before);
+    }
+}
+
 fn check_sequence(sequence: &Sequential) {
     let images = vae::rng::normal(9, vae::rng::Purpose::Prior, 0, 5 * 784);
     let images = Var::from_vec(images, (5, 784), &Device::Cpu).unwrap();

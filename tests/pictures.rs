@@ -34,6 +34,24 @@ fn sampling_draws_a_grid_an_array_or_a_folder_of_pictures() {
 }
 
 #[test]
+fn many_pictures_are_those_of_fewer_and_more() {
+    let place = Place::with_model();
+    // More than are drawn before they are written, and no whole number of batches.
+    place.ok("sample --model run --seed 5 --n 4170 many.npy");
+    let many = place.array("many.npy", 4170);
+    place.ok("sample --model run --seed 5 --n 5 few.npy");
+    assert_eq!(many[..5 * PIXELS], place.array("few.npy", 5));
+    place.ok("sample --model run --seed 5 --n 4200 more.npy --threads 3");
+    assert_eq!(place.array("more.npy", 4200)[..many.len()], many);
+    place.ok("sample --model run --seed 5 --n 4170 drawn/");
+    assert_eq!(place.files("drawn").len(), 4170);
+    let drawn = image::open(place.path("drawn/004169.png")).unwrap();
+    let last = many[4169 * PIXELS..].iter();
+    let last: Vec<u8> = last.map(|value| (value * 255.0).round() as u8).collect();
+    assert_eq!(drawn.into_luma8().into_raw(), last);
+}
+
+#[test]
 fn a_seed_draws_the_same_pictures_and_another_seed_others() {
     let place = Place::with_model();
     let draw = |out: &str, line: &str| {
