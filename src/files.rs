@@ -146,8 +146,7 @@ pub fn write_durably_by(
     write(path, true, content)
 }
 
-/// A file that is written bit by bit, and has its name when it is whole; until then it is locked, so that it is known
-/// from what a process that was killed has left.
+/// A file that is written bit by bit, and has its name when it is whole.
 pub struct Partial {
     file: BufWriter<NamedTempFile>,
     path: PathBuf,
@@ -162,10 +161,9 @@ impl Partial {
     pub fn create(path: &Path) -> Result<Self> {
         let folder = folder_of(path);
         create_folder(folder)?;
-        remove_abandoned(folder);
+        // What cannot be removed takes room; that is no reason to fail.
+        let _ = remove_abandoned(folder);
         let file = new_partial(folder).map_err(|error| cannot_write(path, &error))?;
-        // Where no file can be locked, none is taken for abandoned either.
-        let _ = file.as_file().try_lock();
         Ok(Self {
             file: BufWriter::with_capacity(1 << 18, file),
             path: path.into(),
@@ -197,17 +195,6 @@ impl Partial {
     }
 }
 
-/// Removes files that nobody has begun who is there.
-fn remove_abandoned(folder: &Path) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let is_free = || File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
-        if is_partial(&entry.file_name()) && is_free() {
-            // What cannot be removed takes room; that is no reason to fail.
-            let _ = remove(&entry.path());
-        }
-    }
-}
-
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -215,14 +202,17 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// A file without its name as yet.
+/// A file without its name as yet, locked as long as it is being written.
 fn new_partial(folder: &Path) -> std::io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PARTIAL.0).suffix(PARTIAL.1);
     // The temporary file's own default is for secrets; results are as readable as any new file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
+    let file = builder.tempfile_in(folder)?;
+    // Where no file can be locked, none is taken for abandoned either.
+    let _ = file.as_file().try_lock();
+    Ok(file)
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
@@ -299,14 +289,15 @@ pub fn create_new_folder(path: &Path) -> Result<bool> {
     }
 }
 
-/// Removes what was half written in a folder when a process was killed; nobody else may be writing there.
+/// Removes what was half written in a folder when a process was killed.
 ///
 /// # Errors
 ///
 /// If something cannot be removed.
-pub fn remove_partial(folder: &Path) -> Result<()> {
+pub fn remove_abandoned(folder: &Path) -> Result<()> {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if is_partial(&entry.file_name()) {
+        let is_free = || File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
+        if is_partial(&entry.file_name()) && is_free() {
             remove(&entry.path())?;
         }
     }

@@ -45,12 +45,20 @@ impl Form {
         shape: ImageShape,
         columns: Option<usize>,
     ) -> Result<()> {
+        if let Self::Grid = self {
+            return deliver_grid(console, out, pictures, shape, columns);
+        }
         let mut written = self.begin(out, pictures.len() / shape.values(), shape)?;
         written.add(pictures)?;
         written.finish(console, columns)
     }
 
-    /// Begins to write so many pictures, which then need not be in memory together unless they are for a grid.
+    /// Begins to write `count` pictures, all of which must be added. Unless they are for a grid, they need not be in
+    /// memory together.
+    ///
+    /// # Errors
+    ///
+    /// If nothing can be written there.
     pub fn begin(self, out: &Path, count: usize, shape: ImageShape) -> Result<Written<'_>> {
         let to = match self {
             Self::Grid => To::Grid(Vec::new()),
@@ -85,6 +93,10 @@ enum To {
 
 impl Written<'_> {
     /// Adds the next pictures.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be written. In a directory, those before them stay.
     pub fn add(&mut self, pictures: &[f32]) -> Result<()> {
         match &mut self.to {
             To::Grid(values) => values.extend_from_slice(pictures),
@@ -105,17 +117,31 @@ impl Written<'_> {
         Ok(())
     }
 
-    /// Ends it, when all are there, and says where they are.
+    /// Ends it, when all are there, and says where they are; a grid has so many columns, or is about a square.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be given its name.
     pub fn finish(self, console: &Console, columns: Option<usize>) -> Result<()> {
         match self.to {
             To::Grid(values) => {
-                let count = values.len() / self.shape.values();
-                let columns = columns.unwrap_or_else(|| grid::square_columns(count));
-                return deliver(console, self.out, &grid::png(&values, self.shape, columns)?);
+                return deliver_grid(console, self.out, &values, self.shape, columns);
             }
             To::Array(file) => file.persist()?,
             To::Directory { .. } => {}
         }
         console.result(self.out)
     }
+}
+
+fn deliver_grid(
+    console: &Console,
+    out: &Path,
+    pictures: &[f32],
+    shape: ImageShape,
+    columns: Option<usize>,
+) -> Result<()> {
+    let count = pictures.len() / shape.values();
+    let columns = columns.unwrap_or_else(|| grid::square_columns(count));
+    deliver(console, out, &grid::png(pictures, shape, columns)?)
 }

@@ -10,6 +10,7 @@ use crate::data::{Corruption, Examples, Split};
 use crate::nn::backend::Backend;
 use crate::nn::dropout::Mode;
 use crate::nn::posterior::Posterior;
+use crate::nn::sequential::KeptPrepared;
 use crate::parallel::map_apart;
 use crate::rng::{Purpose, normal};
 use candle_core::{Device, Tensor};
@@ -90,7 +91,8 @@ fn encode_by_batches(
     images: usize,
     some: impl Fn(usize, usize) -> Result<Examples> + Sync,
 ) -> Result<Posterior> {
-    let parameters = by_batches(vae, (0..images).step_by(BATCH), |first| {
+    let prepare = Vae::keep_encoder_prepared;
+    let parameters = by_batches(vae, prepare, (0..images).step_by(BATCH), |first| {
         let some = some(first, BATCH.min(images - first))?;
         let missing = BATCH - some.labels.len();
         let last = some.labels.last().copied().unwrap_or_default();
@@ -121,7 +123,8 @@ pub fn decode_all(vae: &Vae, latent: &[f32], labels: &[u8]) -> Result<Vec<f32>> 
     let mut images = vec![0.0; labels.len() * values];
     let batches = latent.chunks(BATCH * latent_dim).zip(labels.chunks(BATCH));
     let batches = batches.zip(images.chunks_mut(BATCH * values));
-    by_batches(vae, batches, |((latent, labels), to)| {
+    let prepare = Vae::keep_decoder_prepared;
+    by_batches(vae, prepare, batches, |((latent, labels), to)| {
         let rows = labels.len();
         let (mut latent, mut labels) = (latent.to_vec(), labels.to_vec());
         latent.extend(latent[(rows - 1) * latent_dim..].repeat(BATCH - rows));
@@ -135,16 +138,18 @@ pub fn decode_all(vae: &Vae, latent: &[f32], labels: &[u8]) -> Result<Vec<f32>> 
     Ok(images)
 }
 
-/// What `work` makes of each batch. On the CPU a thread has a batch for itself.
-fn by_batches<T: Send, R: Send>(
-    vae: &Vae,
+/// What `work` makes of each batch. On the CPU a thread has a batch for itself, and where there are some, `prepare` is
+/// called once for all.
+fn by_batches<'a, T: Send, R: Send>(
+    vae: &'a Vae,
+    prepare: impl FnOnce(&'a Vae) -> Result<Option<KeptPrepared<'a>>>,
     batches: impl IntoIterator<Item = T>,
     work: impl Fn(T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
     let batches: Vec<T> = batches.into_iter().collect();
     let _prepared = match batches.len() {
-        0 | 1 => Vec::new(),
-        _ => vae.keep_prepared()?,
+        0 | 1 => None,
+        _ => prepare(vae)?,
     };
     match vae.backend() {
         Backend::Fused => map_apart(batches, work).into_iter().collect(),

@@ -230,19 +230,28 @@ impl Vae {
         self.condition.as_ref()
     }
 
-    /// Prepares the weights of the encoder and the decoder once for all that is encoded and decoded on the CPU as long as
-    /// the result is there. They must not change meanwhile.
+    /// Prepares the encoder once for all that is encoded on the CPU: see [`Sequential::keep_prepared`].
     ///
     /// # Errors
     ///
-    /// If candle's.
-    pub fn keep_prepared(&self) -> Result<Vec<KeptPrepared<'_>>> {
+    /// candle's.
+    pub fn keep_encoder_prepared(&self) -> Result<Option<KeptPrepared<'_>>> {
+        self.keep_prepared(&self.encoder)
+    }
+
+    /// The same of the decoder.
+    ///
+    /// # Errors
+    ///
+    /// candle's.
+    pub fn keep_decoder_prepared(&self) -> Result<Option<KeptPrepared<'_>>> {
+        self.keep_prepared(&self.decoder)
+    }
+
+    fn keep_prepared<'a>(&self, sequence: &'a Sequential) -> Result<Option<KeptPrepared<'a>>> {
         match self.backend {
-            Backend::Fused => {
-                let both = [&self.encoder, &self.decoder].map(Sequential::keep_prepared);
-                Ok(both.into_iter().collect::<candle_core::Result<_>>()?)
-            }
-            Backend::Candle => Ok(Vec::new()),
+            Backend::Fused => Ok(Some(sequence.keep_prepared()?)),
+            Backend::Candle => Ok(None),
         }
     }
 

@@ -48,8 +48,12 @@ impl Sequential {
         Ok(Self::new(stages, number))
     }
 
-    /// Prepares the weights once for all that the fused operation infers as long as the result is there. They must not
-    /// change meanwhile.
+    /// Prepares the weights once for all that the fused operation infers as long as the result is there, or until another
+    /// such result is dropped. They must not change meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// If they are not on the CPU.
     pub fn keep_prepared(&self) -> Result<KeptPrepared<'_>> {
         let Inner {
             stages, buffers, ..
@@ -170,6 +174,7 @@ impl Sequential {
 
 /// Weights that stay prepared: see [`Sequential::keep_prepared`].
 #[derive(Debug)]
+#[must_use = "weights stay prepared no longer than this is there"]
 pub struct KeptPrepared<'a>(&'a Sequential);
 
 impl Drop for KeptPrepared<'_> {

@@ -131,7 +131,7 @@ impl RunDir {
     fn tidy(&self) -> Result<()> {
         for folder in self.folders() {
             files::create_folder(&folder)?;
-            files::remove_partial(&folder)?;
+            files::remove_abandoned(&folder)?;
         }
         Ok(())
     }

@@ -99,7 +99,7 @@ fn quantile(conditionals: &[Conditional], logs: &[f64], u: f64) -> f64 {
     let least = each().fold(f64::INFINITY, |least, (_, deviation)| least.min(*deviation));
     // Halley's steps from the quantile of the normal distribution with the same moments, and a half of what is left where
     // one leads out of that or does not come closer.
-    let mut z = normal_quantile(&normals, total, u).clamp(low, high);
+    let mut z = normal_quantile(&normals, total, u).max(low).min(high);
     let mut step = high - low;
     let mut scratch = Vec::new();
     for _ in 0..MOST_STEPS {
@@ -115,7 +115,9 @@ fn quantile(conditionals: &[Conditional], logs: &[f64], u: f64) -> f64 {
             high = z;
         }
         let newton = missing / density;
-        let halley = newton / (1.0 + (0.5 * newton * slope / density).max(-0.5));
+        // Bounded: in a gap between components it is anything, and must not end the steps.
+        let bend = (0.5 * newton * slope / density).clamp(-0.5, 1.0);
+        let halley = newton / (1.0 + bend);
         let closer = (low..=high).contains(&(z + halley)) && halley.abs() <= 0.5 * step;
         let next = if closer {
             z + halley
@@ -138,7 +140,7 @@ fn likely(conditionals: &[Conditional], logs: &[f64]) -> Normals {
     exp_each(logs, highest, &mut weights);
     let mut normals = Normals::with_capacity(conditionals.len());
     for ((log, weight), c) in logs.iter().zip(weights).zip(conditionals) {
-        if *log > highest - NEGLIGIBLE {
+        if *log >= highest - NEGLIGIBLE {
             normals.push(weight, c.mean, c.deviation);
         }
     }
@@ -207,6 +209,46 @@ mod tests {
             for (z, expected) in z.iter().zip(expected) {
                 assert!((z - expected).abs() < 1e-9, "{z} {expected}");
             }
+        }
+    }
+
+    #[test]
+    fn where_hardly_anything_is_the_quantile_is_found_yet() {
+        let quantile_of = |components: &[(f64, f64, f64)], u: f64| {
+            let components = components.iter();
+            let components = components.map(|&(weight, mean, deviation)| Component {
+                weight,
+                mean: vec![mean],
+                cholesky: vec![deviation],
+            });
+            let mixture = Mixture {
+                dimensions: 1,
+                components: components.collect(),
+            };
+            Transport::onto(&mixture).of(&[u])[0]
+        };
+        // Between narrow components; the half of what lies left of 0.1 has to be in the middle one.
+        let narrow = [
+            (1.0 / 2.3, -2.0, 0.01),
+            (0.3 / 2.3, 0.0, 0.01),
+            (1.0 / 2.3, 2.0, 0.01),
+        ];
+        let z = quantile_of(&narrow, 0.1);
+        let tail = |y: f64| 0.5 * erfc(y * FRAC_1_SQRT_2);
+        let beyond: f64 = narrow.iter().map(|(w, m, d)| w * tail((z - m) / d)).sum();
+        assert!((beyond - tail(0.1)).abs() < 1e-12, "{z}");
+        let narrow = [
+            (1.0 / 1.396, -1.370, 0.002_26),
+            (0.396 / 1.396, 0.5275, 0.0024),
+        ];
+        let z = quantile_of(&narrow, 0.07);
+        assert!((-1.37..-1.36).contains(&z), "{z}");
+        // So far apart, or so far out, that no double holds what is there.
+        for u in [0.0, 0.3, 40.0, -3000.0] {
+            let apart = [(0.5, -1e38, 1e-45), (0.5, 1e38, 1e-45)];
+            assert!(quantile_of(&apart, u).abs() <= 1e38 * (1.0 + 1e-9));
+            let z = quantile_of(&[(0.5, -1.0, 0.5), (0.5, 1.0, 2.0)], u);
+            assert!((z - 1.0).abs() <= 2.0 * u.abs() + 2.0, "{u} {z}");
         }
     }
 
