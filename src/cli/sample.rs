@@ -16,8 +16,8 @@ use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Pictures that are drawn before they are written: many may be more than there is memory for.
-const AT_A_TIME: usize = 4096;
+/// Pictures that are drawn while as many are written: all may be more than there is memory for.
+const AT_A_TIME: usize = 2048;
 
 /// Draw pictures from the prior: latent vectors that no image was encoded to.
 #[derive(Debug, Args)]
@@ -110,14 +110,21 @@ impl Sample {
         ));
         let (shape, columns) = (vae.image_shape(), self.each_label.or(self.columns));
         let mut written = form.begin(&self.out, drawings.len(), shape)?;
-        let mut shown = Vec::new();
+        let (mut drawn, mut shown) = (Vec::new(), Vec::new());
         for drawings in drawings.chunks(AT_A_TIME) {
-            let pictures = sample(&vae, &mixtures, drawings, seed, self.temperature)?;
-            written.add(&pictures)?;
+            let mut added = Ok(());
+            // In place: what runs on a GPU must all come from this thread.
+            let pictures = rayon::in_place_scope(|scope| {
+                scope.spawn(|_| added = written.add(&drawn));
+                sample(&vae, &mixtures, drawings, seed, self.temperature)
+            });
+            added?;
+            drawn = pictures?;
             if showing.is_on() {
-                shown.extend(pictures);
+                shown.extend_from_slice(&drawn);
             }
         }
+        written.add(&drawn)?;
         written.finish(console, columns)?;
         showing.pictures(&shown, shape, columns)?;
         Ok(ExitCode::SUCCESS)
