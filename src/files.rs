@@ -296,8 +296,10 @@ pub fn create_new_folder(path: &Path) -> Result<bool> {
 /// If something cannot be removed.
 pub fn remove_abandoned(folder: &Path) -> Result<()> {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        // Nothing but files: to open a pipe is to wait for who writes into it.
+        let is_file = || entry.file_type().is_ok_and(|kind| kind.is_file());
         let is_free = || File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
-        if is_partial(&entry.file_name()) && is_free() {
+        if is_partial(&entry.file_name()) && is_file() && is_free() {
             remove(&entry.path())?;
         }
     }
@@ -348,6 +350,17 @@ fn cannot_create(path: &Path, error: &std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_with_the_name_of_a_half_written_file_is_passed_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join(".vae-pipe.partial");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("mkfifo").success());
+        remove_abandoned(folder.path()).expect("no wait");
+        assert!(pipe.exists());
+    }
 
     #[test]
     fn paths_can_be_pasted() {
