@@ -6,6 +6,7 @@
 use gemm::Parallelism;
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::sync::Once;
 
 /// A matrix seen in a slice: `rows` by `cols`, in row-major order or transposed.
 #[derive(Debug, Clone, Copy)]
@@ -235,6 +236,7 @@ pub fn matmul(left: Matrix, right: Matrix, out: MatrixMut, destination: Destinat
     assert_eq!(left.cols, right.rows, "inner dimensions of a product");
     let shape = (left.rows, right.cols);
     assert_eq!((out.rows, out.cols), shape, "shape of a product");
+    leave_rows_in_place();
     // SAFETY: `Matrix::new` guarantees that the last element of `left` and of `right`, and so each, is
     // within their slices; transposing and taking some rows or columns keep that, as they do for `out`.
     // The assertions above make the three shapes agree. `out` is the only way to its values, so it
@@ -263,6 +265,14 @@ pub fn matmul(left: Matrix, right: Matrix, out: MatrixMut, destination: Destinat
             Parallelism::None,
         );
     }
+}
+
+/// Has `gemm` read the rows of `right` where they lie. Of products of more than 48 rows it would copy them first, which
+/// takes longer than it gains.
+fn leave_rows_in_place() {
+    static ONCE: Once = Once::new();
+    // `gemm` multiplies it by the columns of a block.
+    ONCE.call_once(|| gemm::set_lhs_packing_threshold_single_thread(usize::MAX >> 8));
 }
 
 #[cfg(test)]

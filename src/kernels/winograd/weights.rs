@@ -41,12 +41,14 @@ impl Tiling {
             blocks[number % (channels / ROWS)].push(stretch);
         }
         for_each(blocks.into_iter().enumerate(), |(block, mut phases)| {
-            with_scratch(area * row_len, |weights| {
-                for row in 0..ROWS {
-                    let first = (block * ROWS + row) * area;
-                    let torch = torch.some_columns(first..first + area);
-                    transpose(torch, MatrixMut::new(weights, row_len));
-                    for (phase, tiles) in phases.iter_mut().enumerate() {
+            let columns = block * ROWS * area..(block + 1) * ROWS * area;
+            with_scratch(ROWS * area * row_len, |weights| {
+                transpose(
+                    torch.some_columns(columns),
+                    MatrixMut::new(weights, row_len),
+                );
+                for (phase, tiles) in phases.iter_mut().enumerate() {
+                    for (row, weights) in weights.chunks_exact(area * row_len).enumerate() {
                         self.kernel_transform(weights, phase, row, tiles);
                     }
                 }
@@ -143,16 +145,16 @@ impl Tiling {
         let (area, channels) = (self.kernel_area(), self.geometry.large[2]);
         let columns = self.small_columns();
         let tiles: Vec<_> = views(from, &self.weight_sizes()).collect();
-        let by_channel = MatrixMut::new(torch, channels * area).by_columns(area);
-        let by_channel = by_channel.into_iter().enumerate();
-        for_each(by_channel, |(channel, to)| {
-            with_scratch(area * columns, |weights| {
-                weights.fill(0.0);
+        let blocks = MatrixMut::new(torch, channels * area).by_columns(ROWS * area);
+        for_each(blocks.into_iter().enumerate(), |(block, to)| {
+            with_scratch(ROWS * area * columns, |weights| {
                 for phase in 0..self.phases() {
-                    let row = phase * channels + channel;
-                    self.kernel_transform_adjoint(&tiles, row, phase, weights);
+                    for (row, weights) in weights.chunks_exact_mut(area * columns).enumerate() {
+                        let row = phase * channels + block * ROWS + row;
+                        self.kernel_transform_adjoint(&tiles, row, phase, weights);
+                    }
                 }
-                transpose(Matrix::new(weights, area, columns), to);
+                transpose(Matrix::new(weights, ROWS * area, columns), to);
             });
         });
     }
@@ -199,6 +201,6 @@ vectorized! {
     ) {
         let transform = const { &g::<N>().adjoint() };
         let mut half = [[[0.0; CHANNEL_BLOCK]; ALPHA]; N];
-        from_winograd(transform, from, offset, to, view, true, &mut half);
+        from_winograd(transform, from, offset, to, view, false, &mut half);
     }
 }
