@@ -6,7 +6,6 @@
 //!
 //! The channels of a pixel lie beside each other, so that a row of the kernel is a row of values: a tap is one of them.
 
-use super::elementwise::add;
 use super::geometry::{Geometry, Grid};
 use super::padding::PaddedGrid;
 use super::register_block::{Columns, add_products, chunk_at};
@@ -18,8 +17,6 @@ use std::array::from_fn;
 const CHANNEL_BLOCK: usize = 16;
 /// With more channels, patches are worth their copies.
 const MOST_CHANNELS: usize = 4;
-/// Neighbouring taps that are added at a time: none of them is in another row.
-const TAPS: usize = 4;
 
 /// Whether [`forward`] and [`backward_weights`] can do it.
 pub fn has_few_channels(geometry: &Geometry) -> bool {
@@ -30,7 +27,7 @@ pub fn has_few_channels(geometry: &Geometry) -> bool {
 pub fn has_blocks_of_taps(geometry: &Geometry) -> bool {
     geometry.large[2] <= MOST_CHANNELS
         && geometry.patch_len().is_multiple_of(CHANNEL_BLOCK)
-        && kernel_row(geometry).is_multiple_of(TAPS)
+        && geometry.kernel.is_multiple_of(geometry.stride)
 }
 
 /// Values of a row of the kernel.
@@ -57,6 +54,9 @@ fn padded_row<'a>(geometry: &Geometry, padded: &'a [f32], row: usize, tap_row: u
     let len = padded_row_len(geometry);
     &padded[(row * geometry.stride + tap_row) * len..][..len]
 }
+
+/// Places that are handled at a time at most.
+const MOST_PLACES: usize = 8;
 
 /// How many of the `left` places of a row are handled at a time: rows of usual small grids are multiples of 7 or 8.
 #[inline(always)]
@@ -275,7 +275,9 @@ impl BackwardWeights<'_> {
 /// `large = S W`, its patches added up. `weight` is `W`.
 pub fn backward_data(geometry: &Geometry, small: &[f32], weight: &[f32], large: &mut [f32]) {
     let padding = PaddedGrid::of(geometry);
-    with_scratch(padding.padded_len(), |padded| {
+    let patches = MOST_PLACES * geometry.patch_len();
+    with_scratch(padding.padded_len() + patches, |scratch| {
+        let (patches, padded) = scratch.split_at_mut(patches);
         let images = large.chunks_exact_mut(geometry.values(Grid::Large));
         for (large, small) in images.zip(small.chunks_exact(geometry.values(Grid::Small))) {
             padded.fill(0.0);
@@ -283,6 +285,7 @@ pub fn backward_data(geometry: &Geometry, small: &[f32], weight: &[f32], large: 
                 geometry,
                 small,
                 weight,
+                patches,
                 padded,
             });
             padding.crop(padded, large);
@@ -294,6 +297,8 @@ struct BackwardData<'a> {
     geometry: &'a Geometry,
     small: &'a [f32],
     weight: &'a [f32],
+    /// Those of the places that are handled at a time.
+    patches: &'a mut [f32],
     padded: &'a mut [f32],
 }
 
@@ -320,46 +325,75 @@ impl WithSimd for BackwardData<'_> {
 }
 
 impl BackwardData<'_> {
-    /// The patches of `P` places, tap vector by tap vector.
     #[inline(always)]
     fn places<S: Simd, const P: usize>(&mut self, simd: S, row: usize, column: usize) {
-        let [_, columns, channels] = self.geometry.small;
-        let row_len = kernel_row(self.geometry);
         let vectors = self.geometry.patch_len() / S::F32_LANES;
-        let (weight, _) = S::as_simd_f32s(self.weight);
-        let first = (row * columns + column) * channels;
-        let small: [&[f32]; P] =
-            from_fn(|place| &self.small[first + place * channels..][..channels]);
-        for vector in 0..vectors {
-            let mut sums = [simd.splat_f32s(0.0); P];
-            for channel in 0..channels {
-                let weight = weight[channel * vectors + vector];
-                for (sum, small) in sums.iter_mut().zip(small) {
-                    let value = simd.splat_f32s(small[channel]);
-                    *sum = simd.mul_add_e_f32s(value, weight, *sum);
-                }
-            }
-            let first = vector * S::F32_LANES;
-            let tap = [first / row_len, first % row_len];
-            for (place, sum) in sums.iter().enumerate() {
-                let taps: &[f32] = pulp::bytemuck::cast_slice(std::slice::from_ref(sum));
-                self.add(taps, [row, column + place], tap);
-            }
+        let pairs = vectors / 2 * 2;
+        for vector in (0..pairs).step_by(2) {
+            self.vectors::<S, P, 2>(simd, row, column, vector);
+        }
+        for vector in pairs..vectors {
+            self.vectors::<S, P, 1>(simd, row, column, vector);
+        }
+        // One by one, for the compiler to know how many values there are.
+        match place_step(self.geometry) {
+            2 => self.add_patches::<2>(P, 2, [row, column]),
+            6 => self.add_patches::<6>(P, 6, [row, column]),
+            step => self.add_patches::<1>(P, step, [row, column]),
         }
     }
 
-    /// Adds what some taps of a place give, from the tap in the row `tap_row` of the kernel on.
+    /// The patches of `P` places, `V` vectors of taps.
     #[inline(always)]
-    fn add(&mut self, taps: &[f32], [row, column]: [usize; 2], [mut tap_row, mut tap]: [usize; 2]) {
-        let (row_len, stride) = (kernel_row(self.geometry), self.geometry.stride);
-        let (len, step) = (padded_row_len(self.geometry), place_step(self.geometry));
-        // A processor without vectors gives one tap at a time.
-        for taps in taps.chunks(TAPS) {
-            let place = (row * stride + tap_row) * len + column * step + tap;
-            add(&mut self.padded[place..place + taps.len()], taps);
-            tap += taps.len();
-            if tap == row_len {
-                (tap_row, tap) = (tap_row + 1, 0);
+    fn vectors<S: Simd, const P: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        row: usize,
+        column: usize,
+        vector: usize,
+    ) {
+        let [_, columns, channels] = self.geometry.small;
+        let vectors = self.geometry.patch_len() / S::F32_LANES;
+        let (weight, _) = S::as_simd_f32s(self.weight);
+        let weight = Columns {
+            values: weight,
+            row_len: vectors,
+            first: vector,
+        };
+        let small = &self.small[(row * columns + column) * channels..];
+        let mut sums = [[simd.splat_f32s(0.0); V]; P];
+        add_products(simd, small, channels, weight, channels, &mut sums);
+        let (patches, _) = S::as_mut_simd_f32s(self.patches);
+        for (place, sums) in sums.iter().enumerate() {
+            let first = place * vectors + vector;
+            patches[first..first + V].copy_from_slice(sums);
+        }
+    }
+
+    /// Adds the patches of some places to the padded grid, `N` of the values from a place to the next at a time. Where
+    /// places meet, what each gives is added from left to right.
+    #[inline(always)]
+    fn add_patches<const N: usize>(
+        &mut self,
+        places: usize,
+        step: usize,
+        [row, column]: [usize; 2],
+    ) {
+        let Geometry { kernel, stride, .. } = *self.geometry;
+        let (patch_len, taps) = (self.geometry.patch_len(), kernel / stride);
+        let row_len = taps * step;
+        for tap_row in 0..kernel {
+            let first = (row * stride + tap_row) * padded_row_len(self.geometry) + column * step;
+            let to = &mut self.padded[first..][..(places - 1) * step + row_len];
+            for (block, to) in to.as_chunks_mut::<N>().0.iter_mut().enumerate() {
+                let (number, part) = (block * N / step, block * N % step);
+                let mut sum = *to;
+                for place in (number + 1).saturating_sub(taps)..places.min(number + 1) {
+                    let tap = tap_row * row_len + (number - place) * step + part;
+                    let from: &[_; N] = chunk_at(&self.patches, place * patch_len + tap);
+                    sum = from_fn(|value| sum[value] + from[value]);
+                }
+                *to = sum;
             }
         }
     }

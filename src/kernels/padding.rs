@@ -23,6 +23,11 @@ impl PaddedGrid {
         }
     }
 
+    /// Whether there is nothing around the grid.
+    pub fn is_grid(&self) -> bool {
+        self.top_left == [0, 0] && self.size == self.grid[..2]
+    }
+
     /// Values of the larger grid.
     pub fn padded_len(&self) -> usize {
         self.size[0] * self.row_len()

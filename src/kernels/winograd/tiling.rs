@@ -183,7 +183,13 @@ impl Tiling {
         padded.fill(0.0);
         let images = from.chunks_exact(self.geometry.values(grid)).enumerate();
         for (image, from) in images {
-            padding.pad(from, padded);
+            let padded = match padding.is_grid() {
+                true => from,
+                false => {
+                    padding.pad(from, padded);
+                    &*padded
+                }
+            };
             match (grid, self.taps) {
                 (Grid::Large, _) => input_transform(*self, image, padded, to),
                 (Grid::Small, 2) => output_transform_adjoint::<4>(*self, image, padded, to),
@@ -205,13 +211,19 @@ impl Tiling {
         let padded = &mut padded[..padding.padded_len()];
         let images = to.chunks_exact_mut(self.geometry.values(grid)).enumerate();
         for (image, to) in images {
+            let tiles = match padding.is_grid() {
+                true => &mut *to,
+                false => &mut *padded,
+            };
             match (grid, self.taps) {
-                (Grid::Large, _) => input_transform_adjoint(*self, image, from, padded),
-                (Grid::Small, 2) => output_transform::<4>(*self, image, from, padded),
-                (Grid::Small, 3) => output_transform::<3>(*self, image, from, padded),
-                (Grid::Small, _) => output_transform::<2>(*self, image, from, padded),
+                (Grid::Large, _) => input_transform_adjoint(*self, image, from, tiles),
+                (Grid::Small, 2) => output_transform::<4>(*self, image, from, tiles),
+                (Grid::Small, 3) => output_transform::<3>(*self, image, from, tiles),
+                (Grid::Small, _) => output_transform::<2>(*self, image, from, tiles),
             }
-            padding.crop(padded, to);
+            if !padding.is_grid() {
+                padding.crop(padded, to);
+            }
         }
     }
 
