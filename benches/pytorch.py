@@ -3,7 +3,7 @@
 
     cargo build --release
     python3 -m venv VENV && VENV/bin/pip install torch numpy safetensors    (VENV: outside of the project)
-    VENV/bin/python benches/pytorch.py step   --data FOLDER [--config FILE] [--batch-size N] [--threads N]
+    VENV/bin/python benches/pytorch.py step   [--data FOLDER] [--config FILE] [--batch-size N] [--threads N]
     VENV/bin/python benches/pytorch.py train  --data FOLDER [--config FILE] [--steps 2000]
     VENV/bin/python benches/pytorch.py sample --data FOLDER [--config FILE]
 
@@ -13,17 +13,20 @@ from the same configuration. With --device cuda both compute on the GPU; vae is 
 
 step     milliseconds of a training step: batch, forward, backward, Adam, reading the two loss terms. vae's
          is from the images_per_second of its metrics; PyTorch runs eager, with channels_last, and compiled.
+         Without --data on pictures of random patches, of the model's size and colours.
 train    the whole process: start, read the data, train, evaluate the test images, write the weights. (vae
          also evaluates every 500 steps, and draws its pictures and checkpoints every 200.)
 sample   the whole process: start, load the trained model, draw 64 images, write them.
 
 Every round runs each side once, one after the other, so that a machine whose speed drifts treats both
-alike; a ratio is taken within a round, and its median over the rounds is what to quote.
+alike; a ratio is taken within a round, and its median over the rounds is what to quote. The rounds of step
+are short: its processes live through all of them, and whose turn it is not is stopped.
 """
 import argparse
 import gzip
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -38,19 +41,22 @@ MODES = ["eager", "channels_last", "compile"]
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["step", "train", "sample"])
-    parser.add_argument("--data", required=True, help="folder with the four files of MNIST")
+    parser.add_argument("--data", help="folder with the four files of MNIST")
     parser.add_argument("--config", default=os.path.join(ROOT, "configs", "mnist.json"))
     parser.add_argument("--vae", default=os.path.join(ROOT, "target", "release", "vae"))
     parser.add_argument("--batch-size", type=int)
-    parser.add_argument("--steps", type=int, help="default: 2000 for train, 240 for step")
+    parser.add_argument("--steps", type=int, default=2000, help="of train")
+    parser.add_argument("--seconds", type=float, default=3, help="of a turn of step")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, help="default: 5, and 12 for step")
     parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES)
     parser.add_argument("--weights", help=argparse.SUPPRESS)  # what the PyTorch process samples from
     parser.add_argument("--out", help=argparse.SUPPRESS)  # set for the PyTorch process, with one mode
     options = parser.parse_args()
-    options.steps = options.steps or (240 if options.what == "step" else 2000)
+    options.rounds = options.rounds or (12 if options.what == "step" else 5)
+    if options.what != "step" and not options.data:
+        parser.error("--data is wanted")
     return options
 
 
@@ -59,6 +65,12 @@ def load_config(options):
         config = {**json.load(default), **json.load(changes)}
     config["batch_size"] = options.batch_size or config["batch_size"]
     return config
+
+
+def image_shape(config):
+    """Channels, rows and columns; the pictures that are timed are square."""
+    image = config.get("image", {"size": 28, "channels": 1})
+    return image["channels"], image["size"], image["size"]
 
 
 # The PyTorch side.
@@ -137,7 +149,7 @@ def build(config):
         return nn.Sequential(*modules, *([nn.Flatten()] if len(shape) == 3 else [])), flat()
 
     latent = config["latent_dim"]
-    encoder, features = chain(config["encoder"], (1, 28, 28))
+    encoder, features = chain(config["encoder"], image_shape(config))
     decoder, _ = chain(config["decoder"], (latent,))
     return nn.ModuleDict(
         {"encoder": encoder, "mean": nn.Linear(features, latent), "log_variance": nn.Linear(features, latent),
@@ -159,6 +171,8 @@ def read_images(folder, split):
     import numpy
     import torch
 
+    if folder.endswith(".npz"):
+        return torch.from_numpy(numpy.load(folder)[f"x_{split}"]).permute(0, 3, 1, 2).contiguous()
     path = os.path.join(folder, f"{split}-images-idx3-ubyte")
     raw = open(path, "rb").read() if os.path.exists(path) else gzip.open(path + ".gz").read()
     return torch.from_numpy(numpy.frombuffer(raw, numpy.uint8, offset=16).reshape(-1, 1, 28, 28).copy())
@@ -177,7 +191,7 @@ def pytorch_process(options):
     vae = vae.to(options.device)
     images = read_images(options.data, "train").to(options.device).float() / 255
     adam = torch.optim.Adam(vae.parameters(), config["learning_rate"],
-                            (config["adam_beta1"], config["adam_beta2"]), config["adam_epsilon"])
+                            (config["adam_beta1"], config["adam_beta2"]), config["adam_epsilon"], fused=True)
 
     def step(batch):
         squared_error, kl = terms(vae, batch)
@@ -188,21 +202,37 @@ def pytorch_process(options):
 
     if options.modes == ["compile"]:
         step = torch.compile(step)
-    took, order = [], torch.randperm(len(images), device=options.device)
-    for number in range(options.steps):
+    order = torch.randperm(len(images), device=options.device)
+
+    def timed_step(number):
         begun = time.perf_counter()
         first = number * config["batch_size"] % (len(images) - config["batch_size"])
         losses = step(images[order[first:first + config["batch_size"]]])
         [loss.item() for loss in losses]
-        took.append(time.perf_counter() - begun)
-    if options.what == "train":
-        vae.eval()
-        test = read_images(options.data, "t10k").to(options.device).float() / 255
-        with torch.no_grad():
-            parts = [torch.stack(terms(vae, batch)) for batch in test.split(250)]
-        print("test loss", torch.cat(parts, 1).mean(1).sum().item(), file=sys.stderr)
-        torch.save(vae.state_dict(), os.path.join(options.out, "weights.pt"))
-    print(statistics.median(took[len(took) // 5:]) * 1e3)
+        return time.perf_counter() - begun
+
+    if options.what == "step":
+        return take_turns(timed_step)
+    for number in range(options.steps):
+        timed_step(number)
+    vae.eval()
+    test = read_images(options.data, "t10k").to(options.device).float() / 255
+    with torch.no_grad():
+        parts = [torch.stack(terms(vae, batch)) for batch in test.split(250)]
+    print("test loss", torch.cat(parts, 1).mean(1).sum().item(), file=sys.stderr)
+    torch.save(vae.state_dict(), os.path.join(options.out, "weights.pt"))
+
+
+def take_turns(timed_step):
+    """For each line of the input, a number of seconds, takes steps for so long and prints their median."""
+    for number in range(10):
+        timed_step(number)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        took, end = [], time.perf_counter() + float(line)
+        while time.perf_counter() < end:
+            took.append(timed_step(len(took)))
+        print(statistics.median(took) * 1e3, flush=True)
 
 
 def pytorch_sample(options, config, vae):
@@ -249,32 +279,117 @@ def vae_round(options, folder, trained):
         command = [options.vae, "sample", out, "--n", "64", "--model", trained, "--device", options.device]
         took, memory, _ = timed(command)
         return took * 1e3, memory
-    if options.what == "train":
-        took, memory, _ = timed(vae_command(options, folder)[1])
-        return took * 1e3, memory
-    every = ["--image-every", str(max(options.steps // 12, 1))]
-    run, command = vae_command(options, folder, *every, "--save-every", "1000000", "--eval-every", "1000000")
-    _, memory, _ = timed(command)
-    with open(os.path.join(run, "metrics.jsonl")) as lines:
-        speeds = [json.loads(line).get("images_per_second") for line in lines]
-    speeds = [speed for speed in speeds if speed]
-    return 1e3 * load_config(options)["batch_size"] / statistics.median(speeds[len(speeds) // 5:]), memory
+    took, memory, _ = timed(vae_command(options, folder)[1])
+    return took * 1e3, memory
+
+
+def pytorch_command(options, folder, mode, *more):
+    return [sys.executable, os.path.abspath(__file__), options.what, "--data", options.data, "--config",
+            options.config, "--steps", str(options.steps), "--threads", str(options.threads), "--device",
+            options.device, "--modes", mode, "--batch-size", str(load_config(options)["batch_size"]), "--out", folder,
+            *more]
 
 
 def pytorch_round(options, folder, trained, mode):
-    command = [sys.executable, os.path.abspath(__file__), options.what, "--data", options.data, "--config",
-               options.config, "--steps", str(options.steps), "--threads", str(options.threads), "--device",
-               options.device, "--modes", mode, "--batch-size", str(load_config(options)["batch_size"]), "--out", folder]
-    command += ["--weights", os.path.join(trained, "model.safetensors")] if trained else []
-    took, memory, printed = timed(command)
-    return float(printed) if options.what == "step" else took * 1e3, memory
+    weights = ["--weights", os.path.join(trained, "model.safetensors")] if trained else []
+    took, memory, _ = timed(pytorch_command(options, folder, mode, *weights))
+    return took * 1e3, memory
+
+
+# A step, in short turns.
+
+
+class Vae:
+    """A training of vae that stands still when it is not its turn."""
+
+    def __init__(self, options, folder, every):
+        options.steps = 1_000_000
+        run, command = vae_command(options, folder)
+        often = ["--image-every", str(every), "--save-every", "1000000", "--eval-every", "1000000"]
+        self.metrics, self.images = os.path.join(run, "metrics.jsonl"), load_config(options)["batch_size"]
+        self.process = subprocess.Popen(command + often, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while len(self.speeds()) < 2:
+            if self.process.poll() is not None:
+                sys.exit(f"failed: {' '.join(command)}")
+            time.sleep(0.2)
+        self.process.send_signal(signal.SIGSTOP)
+
+    def speeds(self):
+        if not os.path.exists(self.metrics):
+            return []
+        with open(self.metrics) as lines:
+            return [json.loads(line)["images_per_second"] for line in lines if line.endswith("\n")]
+
+    def turn(self, seconds):
+        before = len(self.speeds())
+        self.process.send_signal(signal.SIGCONT)
+        time.sleep(seconds)
+        while len(self.speeds()) < before + 3:
+            time.sleep(0.2)
+        self.process.send_signal(signal.SIGSTOP)
+        # The first had the pause in it.
+        return 1e3 * self.images / statistics.median(self.speeds()[before + 1:])
+
+    def end(self):
+        self.process.kill()
+        return os.wait4(self.process.pid, 0)[2].ru_maxrss / 1024
+
+
+class PyTorch:
+    """A process that takes steps when it is asked to."""
+
+    def __init__(self, options, folder, mode):
+        self.process = subprocess.Popen(pytorch_command(options, folder, mode), stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        if self.process.stdout.readline() != "ready\n":
+            sys.exit(f"PyTorch failed: {mode}")
+
+    def turn(self, seconds):
+        self.process.stdin.write(f"{seconds}\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+    def end(self):
+        self.process.kill()
+        return os.wait4(self.process.pid, 0)[2].ru_maxrss / 1024
+
+
+def random_pictures(options, folder):
+    """Four by four patches of a colour each: noise has nothing to be learnt, and training on it diverges."""
+    import numpy
+
+    channels, rows, columns = image_shape(load_config(options))
+    random, patch = numpy.random.default_rng(0), lambda size: numpy.arange(size) * 4 // size
+    patches = lambda count: random.integers(0, 256, (count, 4, 4, channels), numpy.uint8)
+    pictures = lambda count: patches(count)[:, patch(rows)][:, :, patch(columns)]
+    path = os.path.join(folder, "pictures.npz")
+    numpy.savez(path, x_train=pictures(2000), x_test=pictures(100))
+    return path
+
+
+def time_steps(options, folder):
+    options.data = options.data or random_pictures(options, folder)
+    theirs = {mode: PyTorch(options, folder, mode) for mode in options.modes}
+    # So that a turn has some five stretches that are timed.
+    every = max(int(options.seconds * 1e3 / min(side.turn(1) for side in theirs.values()) / 4), 2)
+    sides = {"vae": Vae(options, folder, every), **theirs}
+    rounds = []
+    for number in range(options.rounds):
+        rounds.append({name: side.turn(options.seconds) for name, side in sides.items()})
+        print(f"round {number + 1}: " + ", ".join(f"{name} {took:.1f} ms" for name, took in rounds[-1].items()), flush=True)
+    for name, side in sides.items():
+        print(f"{name}: {statistics.median(took[name] for took in rounds):.1f} ms, {side.end():.0f} MiB")
+    ratio = lambda theirs: statistics.median(took["vae"] / theirs(took) for took in rounds)
+    for mode in options.modes:
+        print(f"vae / PyTorch {mode}: {ratio(lambda took: took[mode]):.2f}")
+    print(f"vae / PyTorch's best of the round: {ratio(lambda took: min(took[mode] for mode in options.modes)):.2f}")
 
 
 def main(options):
-    if options.what != "step":
-        options.modes = ["eager"]
     with tempfile.TemporaryDirectory() as folder:
-        trained = None
+        if options.what == "step":
+            return time_steps(options, folder)
+        options.modes, trained = ["eager"], None
         if options.what == "sample":
             options.steps = 20
             trained, command = vae_command(options, folder)

@@ -127,6 +127,23 @@ impl Gradients {
         self.fused.insert(parameter.id(), gradient);
     }
 
+    /// The sum of these and others, for each of `parameters`.
+    pub fn plus<'a>(
+        mut self,
+        others: &Self,
+        parameters: impl IntoIterator<Item = &'a Var>,
+    ) -> Result<Self> {
+        for parameter in parameters {
+            let sum = match (self.get(parameter)?, others.get(parameter)?) {
+                (Some(these), Some(others)) => (these + others)?,
+                (Some(one), None) | (None, Some(one)) => one,
+                (None, None) => continue,
+            };
+            self.insert(parameter, Gradient::Values(sum));
+        }
+        Ok(self)
+    }
+
     /// The gradient of a parameter, if there is one.
     pub fn of(&self, parameter: &Var) -> Option<Gradient> {
         let candle = || self.candle.get(parameter).cloned().map(Gradient::Values);

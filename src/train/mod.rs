@@ -4,6 +4,7 @@ pub mod evaluation;
 pub mod event;
 pub mod losses;
 pub mod objective;
+mod parts;
 mod prior;
 pub mod schedule;
 pub mod trainer;

@@ -3,13 +3,13 @@
 use super::evaluation::evaluate;
 use super::event::{Event, Progress, Step};
 use super::losses::Losses;
-use super::objective::Objective;
+use super::parts::{Batch, gradients};
 use super::prior::fit_prior;
 use super::schedule;
 use crate::config::Config;
+use crate::data::Dataset;
 use crate::data::batches::Batches;
-use crate::data::{Dataset, Examples};
-use crate::model::{Mode, Vae};
+use crate::model::Vae;
 use crate::nn::adam::{Adam, AdamConfig};
 use crate::nn::average::{decay_at, move_averages};
 use crate::nn::backend::Backend;
@@ -133,18 +133,25 @@ impl<'a> Trainer<'a> {
         let batches = &mut self.batches;
         let batch = match self.ahead.take() {
             Some(batch) if batch.step == step => batch,
-            _ => Batch::gather(batches, config, step)?,
+            _ => gather(batches, config, step)?,
         };
         let mut ahead = None;
         // In place: what runs on a GPU must all come from this thread (see `Backend::Candle`).
         let mut both = || {
-            rayon::in_place_scope(|scope| -> Result<Losses> {
-                let objective = objective(vae, config, &batch, rates.beta)?;
-                // Now, since between the ways forward and back threads wait for each other the longest.
-                scope.spawn(|_| ahead = Some(Batch::gather(batches, config, step + 1)));
-                let gradients = vae.gradients(&objective.loss)?;
+            let (batch, batches, ahead) = (&batch, &mut *batches, &mut ahead);
+            rayon::in_place_scope(move |scope| -> Result<Losses> {
+                let images = batch.part_images(config)?;
+                let checked = |losses: Losses| match losses.are_finite() {
+                    true => Ok(losses),
+                    false => Err(diverged(step, not_finite(losses))),
+                };
+                // Between the ways forward and back, where threads wait for each other the longest.
+                let meanwhile =
+                    || scope.spawn(move |_| *ahead = Some(gather(batches, config, step + 1)));
+                let (gradients, losses) =
+                    gradients(vae, config, batch, images, rates.beta, checked, meanwhile)?;
                 adam.step(&gradients, rates.learning_rate, step)?;
-                Ok(objective.losses)
+                Ok(losses)
             })
         };
         let losses = match vae.backend() {
@@ -221,28 +228,13 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// What a step learns from.
-#[derive(Debug)]
-struct Batch {
-    step: u64,
-    examples: Examples,
-    epsilon: Tensor,
-}
-
-impl Batch {
-    fn gather(batches: &mut Batches, config: &Config, step: u64) -> Result<Self> {
-        let purpose = Purpose::Posterior;
-        Ok(Self {
-            step,
-            examples: batches.examples(step, config.corruption())?,
-            epsilon: noise(
-                config,
-                purpose,
-                step,
-                config.batch_size * config.train_importance_samples,
-            )?,
-        })
-    }
+fn gather(batches: &mut Batches, config: &Config, step: u64) -> Result<Batch> {
+    let vectors = config.batch_size * config.train_importance_samples;
+    Ok(Batch {
+        step,
+        examples: batches.examples(step, config.corruption())?,
+        epsilon: noise(config, Purpose::Posterior, step, vectors)?,
+    })
 }
 
 /// What changes from step to step by a schedule.
@@ -250,21 +242,6 @@ impl Batch {
 struct Rates {
     learning_rate: f64,
     beta: f64,
-}
-
-/// What a batch's step makes small.
-fn objective(vae: &Vae, config: &Config, batch: &Batch, beta: f64) -> Result<Objective> {
-    let step = batch.step;
-    let mode = Mode::Training {
-        seed: config.seed,
-        step,
-    };
-    let terms = vae.terms(&batch.examples, &batch.epsilon, mode)?;
-    let objective = Objective::of(&terms, &batch.epsilon, config, beta)?;
-    match objective.losses.are_finite() {
-        true => Ok(objective),
-        false => Err(diverged(step, not_finite(objective.losses))),
-    }
 }
 
 /// Standard normal numbers for posterior samples: (vectors, latent dimensions).
