@@ -390,7 +390,7 @@ impl BackwardData<'_> {
                 let mut sum = *to;
                 for place in (number + 1).saturating_sub(taps)..places.min(number + 1) {
                     let tap = tap_row * row_len + (number - place) * step + part;
-                    let from: &[_; N] = chunk_at(&self.patches, place * patch_len + tap);
+                    let from: &[_; N] = chunk_at(self.patches, place * patch_len + tap);
                     sum = from_fn(|value| sum[value] + from[value]);
                 }
                 *to = sum;
