@@ -20,9 +20,10 @@ sample   the whole process: start, load the trained model, draw 64 images, write
 
 Every round runs each side once, one after the other, so that a machine whose speed drifts treats both
 alike; a ratio is taken within a round, and its median over the rounds is what to quote. The rounds of step
-are short: its processes live through all of them, and whose turn it is not is stopped.
+are short: its processes live through all of them, and stand still while it is not their turn.
 """
 import argparse
+import contextlib
 import gzip
 import json
 import os
@@ -56,7 +57,7 @@ def arguments():
     options = parser.parse_args()
     options.rounds = options.rounds or (12 if options.what == "step" else 5)
     if options.what != "step" and not options.data:
-        parser.error("--data is wanted")
+        parser.error("train and sample need --data")
     return options
 
 
@@ -203,10 +204,12 @@ def pytorch_process(options):
     if options.modes == ["compile"]:
         step = torch.compile(step)
     order = torch.randperm(len(images), device=options.device)
+    last = len(images) - config["batch_size"]
+    assert last >= 0, "a batch has more images than there are"
 
     def timed_step(number):
         begun = time.perf_counter()
-        first = number * config["batch_size"] % (len(images) - config["batch_size"])
+        first = number * config["batch_size"] % (last + 1)
         losses = step(images[order[first:first + config["batch_size"]]])
         [loss.item() for loss in losses]
         return time.perf_counter() - begun
@@ -307,14 +310,20 @@ class Vae:
         run, command = vae_command(options, folder)
         often = ["--image-every", str(every), "--save-every", "1000000", "--eval-every", "1000000"]
         self.metrics, self.images = os.path.join(run, "metrics.jsonl"), load_config(options)["batch_size"]
-        self.process = subprocess.Popen(command + often, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while len(self.speeds()) < 2:
-            if self.process.poll() is not None:
-                sys.exit(f"failed: {' '.join(command)}")
-            time.sleep(0.2)
+        self.process = subprocess.Popen([*command, *often, "--quiet"], stdout=subprocess.DEVNULL)
+
+    def begin(self):
+        self.wait_for(2)
         self.process.send_signal(signal.SIGSTOP)
 
+    def wait_for(self, stretches):
+        while len(self.speeds()) < stretches:
+            if self.process.poll() is not None:
+                sys.exit(f"vae ended: {' '.join(self.process.args)}")
+            time.sleep(0.2)
+
     def speeds(self):
+        """Of each stretch of steps, images a second."""
         if not os.path.exists(self.metrics):
             return []
         with open(self.metrics) as lines:
@@ -324,61 +333,77 @@ class Vae:
         before = len(self.speeds())
         self.process.send_signal(signal.SIGCONT)
         time.sleep(seconds)
-        while len(self.speeds()) < before + 3:
-            time.sleep(0.2)
+        self.wait_for(before + 3)
         self.process.send_signal(signal.SIGSTOP)
         # The first had the pause in it.
         return 1e3 * self.images / statistics.median(self.speeds()[before + 1:])
-
-    def end(self):
-        self.process.kill()
-        return os.wait4(self.process.pid, 0)[2].ru_maxrss / 1024
 
 
 class PyTorch:
     """A process that takes steps when it is asked to."""
 
     def __init__(self, options, folder, mode):
-        self.process = subprocess.Popen(pytorch_command(options, folder, mode), stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        if self.process.stdout.readline() != "ready\n":
-            sys.exit(f"PyTorch failed: {mode}")
+        command = pytorch_command(options, folder, mode)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        return line or sys.exit(f"PyTorch ended: {' '.join(self.process.args)}")
+
+    def begin(self):
+        self.answer()
 
     def turn(self, seconds):
         self.process.stdin.write(f"{seconds}\n")
         self.process.stdin.flush()
-        return float(self.process.stdout.readline())
+        return float(self.answer())
 
-    def end(self):
-        self.process.kill()
-        return os.wait4(self.process.pid, 0)[2].ru_maxrss / 1024
+
+def end(process):
+    """Its peak memory, in MiB. Nothing less ends one that stands still."""
+    process.kill()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_maxrss / 1024
 
 
 def random_pictures(options, folder):
     """Four by four patches of a colour each: noise has nothing to be learnt, and training on it diverges."""
     import numpy
 
-    channels, rows, columns = image_shape(load_config(options))
+    config = load_config(options)
+    channels, rows, columns = image_shape(config)
     random, patch = numpy.random.default_rng(0), lambda size: numpy.arange(size) * 4 // size
     patches = lambda count: random.integers(0, 256, (count, 4, 4, channels), numpy.uint8)
     pictures = lambda count: patches(count)[:, patch(rows)][:, :, patch(columns)]
     path = os.path.join(folder, "pictures.npz")
-    numpy.savez(path, x_train=pictures(2000), x_test=pictures(100))
+    numpy.savez(path, x_train=pictures(max(2000, 2 * config["batch_size"])), x_test=pictures(100))
     return path
 
 
 def time_steps(options, folder):
     options.data = options.data or random_pictures(options, folder)
-    theirs = {mode: PyTorch(options, folder, mode) for mode in options.modes}
-    # So that a turn has some five stretches that are timed.
-    every = max(int(options.seconds * 1e3 / min(side.turn(1) for side in theirs.values()) / 4), 2)
-    sides = {"vae": Vae(options, folder, every), **theirs}
-    rounds = []
-    for number in range(options.rounds):
-        rounds.append({name: side.turn(options.seconds) for name, side in sides.items()})
-        print(f"round {number + 1}: " + ", ".join(f"{name} {took:.1f} ms" for name, took in rounds[-1].items()), flush=True)
-    for name, side in sides.items():
-        print(f"{name}: {statistics.median(took[name] for took in rounds):.1f} ms, {side.end():.0f} MiB")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with contextlib.ExitStack() as processes:
+        sides = {}
+
+        def begin(name, side):
+            processes.callback(lambda: side.process.returncode is None and end(side.process))
+            side.begin()
+            sides[name] = side
+
+        for mode in options.modes:
+            begin(mode, PyTorch(options, folder, mode))
+        # So that a turn has some eight stretches that are timed.
+        every = max(int(options.seconds * 1e3 / min(side.turn(1) for side in sides.values()) / 4), 2)
+        begin("vae", Vae(options, folder, every))
+        rounds = []
+        for number in range(options.rounds):
+            rounds.append({name: side.turn(options.seconds) for name, side in sides.items()})
+            took = ", ".join(f"{name} {took:.1f} ms" for name, took in rounds[-1].items())
+            print(f"round {number + 1}: {took}", flush=True)
+        for name, side in sides.items():
+            print(f"{name}: {statistics.median(took[name] for took in rounds):.1f} ms, {end(side.process):.0f} MiB")
     ratio = lambda theirs: statistics.median(took["vae"] / theirs(took) for took in rounds)
     for mode in options.modes:
         print(f"vae / PyTorch {mode}: {ratio(lambda took: took[mode]):.2f}")

@@ -18,7 +18,8 @@ pub enum Purpose {
     Shuffle = 2,
     /// The posterior samples of a training step.
     Posterior = 3,
-    /// The dropout masks of a training step; the step is `step << 16 | sequence << 8 | stage`.
+    /// The dropout masks of a part of a batch; the step is `part << 16 | sequence << 8 | stage`, with the part's number
+    /// in the run: the training step's, where batches are in one part.
     Dropout = 4,
     /// The posterior samples of an evaluation; the step is the number of the test batch.
     Evaluation = 5,

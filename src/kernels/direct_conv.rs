@@ -339,6 +339,7 @@ impl BackwardData<'_> {
         match place_step(self.geometry) {
             2 => self.add_patches::<2>(P, 2, [row, column]),
             6 => self.add_patches::<6>(P, 6, [row, column]),
+            step if step.is_multiple_of(4) => self.add_patches::<4>(P, step, [row, column]),
             step => self.add_patches::<1>(P, step, [row, column]),
         }
     }
@@ -385,15 +386,16 @@ impl BackwardData<'_> {
         for tap_row in 0..kernel {
             let first = (row * stride + tap_row) * padded_row_len(self.geometry) + column * step;
             let to = &mut self.padded[first..][..(places - 1) * step + row_len];
-            for (block, to) in to.as_chunks_mut::<N>().0.iter_mut().enumerate() {
-                let (number, part) = (block * N / step, block * N % step);
-                let mut sum = *to;
-                for place in (number + 1).saturating_sub(taps)..places.min(number + 1) {
-                    let tap = tap_row * row_len + (number - place) * step + part;
-                    let from: &[_; N] = chunk_at(self.patches, place * patch_len + tap);
-                    sum = from_fn(|value| sum[value] + from[value]);
+            for (number, to) in to.chunks_exact_mut(step).enumerate() {
+                for (part, to) in to.as_chunks_mut::<N>().0.iter_mut().enumerate() {
+                    let mut sum = *to;
+                    for place in (number + 1).saturating_sub(taps)..places.min(number + 1) {
+                        let tap = tap_row * row_len + (number - place) * step + part * N;
+                        let from: &[_; N] = chunk_at(self.patches, place * patch_len + tap);
+                        sum = from_fn(|value| sum[value] + from[value]);
+                    }
+                    *to = sum;
                 }
-                *to = sum;
             }
         }
     }
@@ -445,6 +447,10 @@ mod tests {
             (11, 1, 4, 48, 5, 3, 2),
             (7, 1, 8, 16, 8, 1, 4),
             (3, 1, 3, 16, 1, 1, 0),
+            (16, 1, 4, 16, 4, 4, 0),
+            (16, 3, 4, 16, 4, 4, 0),
+            (12, 4, 6, 16, 6, 2, 2),
+            (17, 3, 8, 32, 4, 2, 1),
         ] {
             let geometry = Geometry {
                 large: [side, side, colours],

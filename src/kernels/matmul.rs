@@ -267,12 +267,12 @@ pub fn matmul(left: Matrix, right: Matrix, out: MatrixMut, destination: Destinat
     }
 }
 
-/// Has `gemm` read the rows of `right` where they lie. Of products of more than 48 rows it would copy them first, which
-/// takes longer than it gains.
+/// Has `gemm` read the rows of `right` where they lie, if they are whole vectors. It would copy them first where `left`
+/// has more than some 48 rows, which takes longer than it gains. This holds for candle's products on one thread, too.
 fn leave_rows_in_place() {
     static ONCE: Once = Once::new();
-    // `gemm` multiplies it by the columns of a block.
-    ONCE.call_once(|| gemm::set_lhs_packing_threshold_single_thread(usize::MAX >> 8));
+    // The most that it takes, and more than its blocks have.
+    ONCE.call_once(|| gemm::set_lhs_packing_threshold_single_thread(256));
 }
 
 #[cfg(test)]

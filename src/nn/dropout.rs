@@ -13,7 +13,7 @@ pub enum Mode {
     Training {
         /// The seed of the run.
         seed: u64,
-        /// The step of the run.
+        /// The step of the run; the part of one, counted through the run, where its batches are in parts.
         step: u64,
     },
 }

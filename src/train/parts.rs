@@ -1,4 +1,5 @@
-//! The gradients of a batch, part by part where it is large: what layers keep for the way back is then that of a part.
+//! The gradients of a batch, part by part where it is large: what layers keep for the way back is then that of a part,
+//! or two where they are dense.
 
 use super::losses::Losses;
 use super::objective::Objective;
@@ -70,7 +71,7 @@ pub fn gradients(
         let part = batch.narrow(first, part_images.min(images - first))?;
         let mode = Mode::Training {
             seed: config.seed,
-            // Of no part of any step the same: what dropout drops follows from it.
+            // Another for each part of each step: what dropout drops follows from it.
             step: (batch.step - 1) * parts as u64 + number as u64 + 1,
         };
         let terms = vae.terms(&part.examples, &part.epsilon, mode)?;
@@ -97,14 +98,15 @@ mod tests {
     use super::*;
     use candle_core::Device;
 
-    /// A model with each kind of layer, and a batch of ten images.
+    /// A model with layers of each kind, and a batch of ten images, none like another.
     fn small(changes: &str) -> (Vae, Config, Batch) {
         const IMAGES: usize = 10;
         let config = format!(
             r#"{{"latent_dim": 2, {changes}
             "encoder": [{{"conv": {{"channels": 16, "kernel": 4, "stride": 2, "padding": 1, "activation": "elu"}}}},
                         {{"dense": {{"features": 8, "activation": "tanh"}}}}],
-            "decoder": [{{"dense": {{"features": 784, "activation": "sigmoid"}}}}]}}"#
+            "decoder": [{{"dense": {{"features": 3136, "activation": "tanh"}}}}, {{"reshape": [16, 14, 14]}},
+                        {{"conv_transpose": {{"channels": 1, "kernel": 4, "stride": 2, "padding": 1}}}}]}}"#
         );
         let config = Config::parse(&config, "test").expect("a config");
         let vae = Vae::new(&config, &Device::Cpu).expect("a model");
@@ -114,7 +116,7 @@ mod tests {
         };
         let batch = Batch {
             step: 1,
-            examples: Examples::new(tensor(IMAGES, 784), vec![0; IMAGES]),
+            examples: Examples::new(tensor(IMAGES, 784), (0..IMAGES as u8).collect()),
             epsilon: tensor(IMAGES * config.train_importance_samples, 2),
         };
         (vae, config, batch)
@@ -138,7 +140,11 @@ mod tests {
 
     #[test]
     fn parts_give_the_gradient_of_the_batch() {
-        for changes in ["", r#""train_importance_samples": 3,"#] {
+        for changes in [
+            "",
+            r#""train_importance_samples": 3,"#,
+            r#""conditional": true,"#,
+        ] {
             let model = small(changes);
             let (whole, losses) = of_parts(&model, 10);
             for images in [1, 4, 9] {
@@ -153,6 +159,38 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn dropout_drops_something_else_in_each_part() {
+        let (_, config, mut batch) = small("");
+        let layers = r#"{"encoder": [{"dense": {"features": 8}}], "decoder": [
+            {"dense": {"features": 64, "dropout": 0.5}}, {"dense": {"features": 784}}]}"#;
+        let config = Config {
+            latent_dim: config.latent_dim,
+            ..Config::parse(layers, "test").expect("a config")
+        };
+        let vae = Vae::new(&config, &Device::Cpu).expect("a model");
+        // Two parts that show the same images.
+        let twice = |tensor: &Tensor| {
+            let half = tensor.narrow(0, 0, 5).expect("a half");
+            Tensor::cat(&[&half, &half], 0).expect("twice as many")
+        };
+        batch.examples = Examples::new(twice(&batch.examples.images), vec![0; 10]);
+        batch.epsilon = twice(&batch.epsilon);
+        let losses = std::cell::RefCell::new(Vec::new());
+        let checked = |of_part: Losses| {
+            losses.borrow_mut().push(of_part.squared_error);
+            Ok(of_part)
+        };
+        for step in [1, 2] {
+            batch.step = step;
+            gradients(&vae, &config, &batch, 5, 1.0, checked, || ()).expect("gradients");
+        }
+        let mut losses = losses.into_inner();
+        losses.sort_by(f64::total_cmp);
+        losses.dedup();
+        assert_eq!(losses.len(), 4, "{losses:?}");
     }
 
     #[test]

@@ -180,7 +180,9 @@ impl Tiling {
     pub fn transform(&self, grid: Grid, from: &[f32], to: &mut [&mut [f32]], padded: &mut [f32]) {
         let padding = self.padding(grid);
         let padded = &mut padded[..padding.padded_len()];
-        padded.fill(0.0);
+        if !padding.is_grid() {
+            padded.fill(0.0);
+        }
         let images = from.chunks_exact(self.geometry.values(grid)).enumerate();
         for (image, from) in images {
             let padded = match padding.is_grid() {
