@@ -374,12 +374,8 @@ impl BackwardData<'_> {
     /// Adds the patches of some places to the padded grid, `N` of the values from a place to the next at a time. Where
     /// places meet, what each gives is added from left to right.
     #[inline(always)]
-    fn add_patches<const N: usize>(
-        &mut self,
-        places: usize,
-        step: usize,
-        [row, column]: [usize; 2],
-    ) {
+    fn add_patches<const N: usize>(&mut self, places: usize, step: usize, place: [usize; 2]) {
+        let [row, column] = place;
         let Geometry { kernel, stride, .. } = *self.geometry;
         let (patch_len, taps) = (self.geometry.patch_len(), kernel / stride);
         let row_len = taps * step;
