@@ -371,17 +371,17 @@ impl BackwardData<'_> {
         }
     }
 
-    /// Adds the patches of some places to the padded grid, `N` of the values from a place to the next at a time. Where
-    /// places meet, what each gives is added from left to right.
+    /// Adds the patches of some places, from the `first` on, to the padded grid, `N` of the values from a place to the next
+    /// at a time. Where places meet, what each gives is added from left to right.
     #[inline(always)]
-    fn add_patches<const N: usize>(&mut self, places: usize, step: usize, place: [usize; 2]) {
-        let [row, column] = place;
+    fn add_patches<const N: usize>(&mut self, places: usize, step: usize, first: [usize; 2]) {
+        let [row, column] = first;
         let Geometry { kernel, stride, .. } = *self.geometry;
         let (patch_len, taps) = (self.geometry.patch_len(), kernel / stride);
         let row_len = taps * step;
         for tap_row in 0..kernel {
-            let first = (row * stride + tap_row) * padded_row_len(self.geometry) + column * step;
-            let to = &mut self.padded[first..][..(places - 1) * step + row_len];
+            let at = (row * stride + tap_row) * padded_row_len(self.geometry) + column * step;
+            let to = &mut self.padded[at..][..(places - 1) * step + row_len];
             for (number, to) in to.chunks_exact_mut(step).enumerate() {
                 for (part, to) in to.as_chunks_mut::<N>().0.iter_mut().enumerate() {
                     let mut sum = *to;
