@@ -23,24 +23,30 @@ fn metrics_pictures_and_checkpoints_that_pile_up_take_no_memory() {
     let place = Place::new();
     let line = format!("train --config tiny.json --steps {steps} --out run");
     let mut command = place.command(&format!("{line} --image-every 50 --save-every 50"));
+    // In pages of 4 KiB: of those of 2 MiB, the memory that is taken goes up and down by a tenth all the time.
+    let command = command.env("MIMALLOC_ALLOW_THP", "0");
     let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut messages = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut memory_at = |step: u64| {
+    // The median over a tenth of the steps, because what is free is given back from time to time.
+    let mut memory_after = |step: u64| {
         let begins = format!("step {step} of ");
         assert!(messages.any(|line| line.unwrap().starts_with(&begins)));
-        resident(&child)
+        let begins = |line: &String| line.starts_with("step ") && line.contains(" of ");
+        let lines = messages.by_ref().map(|line| line.unwrap()).filter(begins);
+        let mut readings: Vec<f64> = (lines.take(steps as usize / 500 - 1))
+            .map(|_| resident(&child))
+            .collect();
+        readings.sort_by(f64::total_cmp);
+        readings[readings.len() / 2]
     };
-    let begin = memory_at(steps / 10);
-    let end = memory_at(steps - 50);
-    println!(
-        "{begin} KiB after {} steps, {end} KiB after {}",
-        steps / 10,
-        steps - 50
-    );
+    let (early, late) = (steps / 10, steps - steps / 10);
+    let begin = memory_after(early);
+    let end = memory_after(late);
+    println!("{begin} KiB after {early} steps, {end} KiB after {late}");
     // What is left to say would be said to nobody.
     assert!(messages.last().unwrap().unwrap().starts_with("done in "));
     assert!(child.wait().unwrap().success());
-    assert!(end <= 1.05 * begin, "{begin} KiB, then {end} KiB");
+    assert!(end <= begin + 2048.0, "{begin} KiB, then {end} KiB");
     assert_eq!(place.files("run/samples").len() as u64, steps / 50);
 }

@@ -1,6 +1,7 @@
 //! Pictures in and out: anyone's photographs, grids, plots, a page to play with. It knows shapes, and no model.
 
 pub mod animation;
+pub mod evenly;
 pub mod explore;
 pub mod grid;
 pub mod labelled;

@@ -1,9 +1,13 @@
 //! Curves as SVG.
 
+use super::evenly::evenly;
 use crate::{Error, Result};
 use plotters::prelude::*;
 
 const SIZE: (u32, u32) = (800, 500);
+
+/// No line has more points: its width is 800.
+const MOST_POINTS: usize = 1000;
 
 /// A curve over the steps of a training.
 #[derive(Debug, Clone)]
@@ -54,10 +58,10 @@ fn draw_into(
     for curve in curves {
         let (red, green, blue) = curve.colour;
         let colour = RGBColor(red, green, blue);
-        chart.draw_series(LineSeries::new(curve.line.iter().copied(), colour))?;
-        let dots = curve.dots.iter();
+        chart.draw_series(LineSeries::new(shown(&curve.line), colour))?;
+        let dots = shown(&curve.dots);
         chart
-            .draw_series(dots.map(|point| Circle::new(*point, 4, colour.filled())))?
+            .draw_series(dots.map(|point| Circle::new(point, 4, colour.filled())))?
             .label(curve.name)
             .legend(move |(x, y)| Rectangle::new([(x, y - 2), (x + 12, y + 2)], colour.filled()));
     }
@@ -68,4 +72,9 @@ fn draw_into(
         .draw()?;
     area.present()?;
     Ok(())
+}
+
+/// As many points as there is room for.
+fn shown(points: &[(u64, f64)]) -> impl Iterator<Item = (u64, f64)> {
+    evenly(points.len(), MOST_POINTS).map(|place| points[place])
 }

@@ -3,6 +3,7 @@
 use super::drawn::{Graphics, Room};
 use crate::Result;
 use crate::data::ImageShape;
+use crate::picture::evenly::evenly;
 use crate::picture::grid::{byte, picture};
 use image::imageops::{FilterType, replace, resize};
 use image::{DynamicImage, RgbaImage};
@@ -109,7 +110,7 @@ impl Sheet<'_> {
         }
         let (stride, bands) = of(least);
         let limit = (2 * MOST_LINES).max(rows) / (self.sets.len() * (least + 1));
-        let some = evenly(stride, fitting(least));
+        let some = evenly(stride, fitting(least)).collect();
         Some(self.placing(least, some, stride, bands.min(limit.max(1))))
     }
 
@@ -180,18 +181,6 @@ impl Sheet<'_> {
                 DynamicImage::from(resize(&colour.into_rgb8(), width, height, filter)).into_rgba8()
             }
         })
-    }
-}
-
-/// As many as `wanted` of so many, evenly, both ends among them.
-fn evenly(count: usize, wanted: usize) -> Vec<usize> {
-    match wanted.min(count) {
-        0 | 1 => vec![0],
-        wanted => {
-            let last = wanted - 1;
-            let place = |index| (index * (count - 1) + last / 2) / last;
-            (0..wanted).map(place).collect()
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The pictures of a report: as many as a page can hold.
 
-use super::curves::evenly;
 use crate::files;
+use crate::picture::evenly::evenly;
 use crate::run::dir::pictures_in;
 use crate::run::names::{RECONSTRUCTIONS, SAMPLES};
 use std::collections::BTreeMap;
