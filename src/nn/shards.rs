@@ -64,7 +64,8 @@ pub(super) fn forward(
     }
     let sizes: Vec<_> = primitives.iter().map(|p| sizes(p, training)).collect();
     for (saved, sizes) in saved.iter_mut().zip(&sizes) {
-        saved.transformed = sizes.map(|sizes| buffers.take(storage_len(&scaled(&sizes, images))));
+        let take = |sizes: &Sizes| buffers.take(storage_len(&scaled(sizes, images)));
+        saved.transformed = sizes.as_ref().map(take);
     }
     let mut masks = Vec::new();
     let mut shards: Vec<Shard> = (0..images)
@@ -76,7 +77,7 @@ pub(super) fn forward(
         let slopes = saved.slopes.as_deref_mut().unwrap_or_default();
         let mut slopes = slopes.chunks_mut(shard * outputs);
         let transformed = saved.transformed.as_deref_mut();
-        let transformed = split_by_shard(transformed, *sizes, images, shard);
+        let transformed = split_by_shard(transformed, sizes.as_ref(), images, shard);
         for (shard, transformed) in shards.iter_mut().zip(transformed) {
             shard.outputs.push(parts.next());
             shard.slopes.push(slopes.next());
@@ -151,15 +152,15 @@ impl ForwardPass<'_> {
 }
 
 /// For each shard its part of the place for a stage's transformed tiles, which take `sizes` an image.
-fn split_by_shard(
-    tiles: Option<&mut [f32]>,
-    sizes: Option<Sizes>,
+fn split_by_shard<'a>(
+    tiles: Option<&'a mut [f32]>,
+    sizes: Option<&Sizes>,
     images: usize,
     shard: usize,
-) -> Vec<Option<TransformedTiles<'_>>> {
+) -> Vec<Option<TransformedTiles<'a>>> {
     match (tiles, sizes) {
         (Some(tiles), Some(sizes)) => {
-            split_views_mut(tiles, &scaled(&sizes, images), &scaled(&sizes, shard))
+            split_views_mut(tiles, &scaled(sizes, images), &scaled(sizes, shard))
                 .into_iter()
                 .map(Some)
                 .collect()
@@ -210,12 +211,10 @@ pub(super) fn backward(
     let sizes: Vec<_> = sizes
         .map(|tiled| tiled.map(|(c, tiling)| tiling.sizes(c.output)))
         .collect();
-    let take = |sizes: &Option<Sizes>| {
-        sizes.map(|sizes| buffers.take(storage_len(&scaled(&sizes, images))))
-    };
-    let mut transformed: Vec<_> = sizes.iter().map(take).collect();
-    for (&sizes, transformed) in sizes.iter().zip(&mut transformed) {
-        let parts = split_by_shard(transformed.as_deref_mut(), sizes, images, shard);
+    let take = |sizes: &Sizes| buffers.take(storage_len(&scaled(sizes, images)));
+    let mut transformed: Vec<_> = sizes.iter().map(|sizes| sizes.as_ref().map(take)).collect();
+    for (sizes, transformed) in sizes.iter().zip(&mut transformed) {
+        let parts = split_by_shard(transformed.as_deref_mut(), sizes.as_ref(), images, shard);
         for (shard, part) in shards.iter_mut().zip(parts) {
             shard.transformed.push(part);
         }

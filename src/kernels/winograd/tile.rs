@@ -1,7 +1,7 @@
-//! Tiles on their way to the Winograd domain and back, along both axes.
+//! One tile on its way to the Winograd domain and back, along both axes.
 
 use super::layout::TileOffset;
-use super::transforms::{ALPHA, CHANNEL_BLOCK, ChannelBlock, Transform, TransformMatrix};
+use super::transforms::{CHANNEL_BLOCK, ChannelBlock, Transform, TransformMatrix, has};
 use crate::kernels::elementwise::add;
 
 /// Where a tile lies on a grid, in values.
@@ -27,14 +27,31 @@ impl TileView {
 /// Scratch for a tile that is transformed along one axis only. Who handles many tiles makes it once.
 pub type HalfTransformed<const M: usize, const N: usize> = [[ChannelBlock; N]; M];
 
-/// From a grid to the Winograd domain: `T d Tᵀ`, for each channel of the tile `d`. `T` is [`B_T`] for the tiles that a
+/// Does the same with the matrix of a transform for a tile that does without some points, however many: one by one, for
+/// the compiler to know the matrix.
+macro_rules! with_matrix {
+    ($transform:ident, $number:ident, |$matrix:ident, $dropped:ident| $body:block) => {
+        match $number {
+            0 => with_matrix!($transform[0], |$matrix, $dropped| $body),
+            1 => with_matrix!($transform[1], |$matrix, $dropped| $body),
+            2 => with_matrix!($transform[2], |$matrix, $dropped| $body),
+            _ => with_matrix!($transform[3], |$matrix, $dropped| $body),
+        }
+    };
+    ($transform:ident[$number:literal], |$matrix:ident, $dropped:ident| $body:block) => {{
+        let ($matrix, $dropped): (&TransformMatrix<_, _>, usize) = (&$transform[$number], $number);
+        $body
+    }};
+}
+
+/// From a grid to the Winograd domain: `T d Tᵀ`, for each channel of the tile `d`. `T` is [`b_t`] for the tiles that a
 /// convolution reads, [`a`] for those that it writes, and [`g`] for kernels.
 ///
-/// [`B_T`]: super::transforms::B_T
+/// [`b_t`]: super::transforms::b_t
 /// [`a`]: super::transforms::a
 /// [`g`]: super::transforms::g
 #[inline(always)]
-pub fn to_winograd<const N: usize>(
+pub fn to_winograd<const ALPHA: usize, const N: usize>(
     transform: &Transform<ALPHA, N>,
     grid: &[f32],
     view: TileView,
@@ -42,47 +59,36 @@ pub fn to_winograd<const N: usize>(
     offset: TileOffset,
     half: &mut HalfTransformed<ALPHA, N>,
 ) {
-    let Transform { whole, edge } = transform;
-    // One by one, for the compiler to know the matrices.
-    match offset.at_edge {
-        [false, false] => tile_to_winograd([whole, whole], grid, view, tiles, offset, half),
-        [false, true] => tile_to_winograd([whole, edge], grid, view, tiles, offset, half),
-        [true, false] => tile_to_winograd([edge, whole], grid, view, tiles, offset, half),
-        [true, true] => tile_to_winograd([edge, edge], grid, view, tiles, offset, half),
-    }
-}
-
-#[inline(always)]
-fn tile_to_winograd<const N: usize>(
-    [rows, columns]: [&TransformMatrix<ALPHA, N>; 2],
-    grid: &[f32],
-    view: TileView,
-    tiles: &mut [&mut [f32]],
-    offset: TileOffset,
-    half: &mut HalfTransformed<ALPHA, N>,
-) {
+    let [rows, columns] = offset.dropped;
     for channel in (0..view.channels).step_by(CHANNEL_BLOCK) {
-        for column in 0..N {
-            let mut values = [[0.0; CHANNEL_BLOCK]; N];
-            for (row, value) in values.iter_mut().enumerate() {
-                let first = view.of(row, column) + channel;
-                value.copy_from_slice(&grid[first..first + CHANNEL_BLOCK]);
-            }
-            for (row, half) in half.iter_mut().enumerate() {
-                if rows.has(row) {
-                    half[column] = product(&rows.rows[row], &values);
+        with_matrix!(transform, rows, |matrix, dropped| {
+            for column in 0..N - columns {
+                let mut values = [[0.0; CHANNEL_BLOCK]; N];
+                for (row, value) in values.iter_mut().enumerate() {
+                    let first = view.of(row, column) + channel;
+                    value.copy_from_slice(&grid[first..first + CHANNEL_BLOCK]);
+                }
+                for (row, half) in half.iter_mut().enumerate() {
+                    if has(ALPHA, dropped, row) {
+                        half[column] = product(&matrix[row], &values);
+                    }
                 }
             }
-        }
-        for (row, half) in half.iter().enumerate() {
-            for (column, factors) in columns.rows.iter().enumerate() {
-                if rows.has(row) && columns.has(column) {
-                    let first = offset.of(row, column) + channel;
-                    let to = &mut tiles[row * ALPHA + column][first..first + CHANNEL_BLOCK];
-                    to.copy_from_slice(&product(factors, half));
+        });
+        with_matrix!(transform, columns, |matrix, dropped| {
+            for (row, half) in half.iter().enumerate() {
+                if !has(ALPHA, rows, row) {
+                    continue;
+                }
+                for (column, factors) in matrix.iter().enumerate() {
+                    if has(ALPHA, dropped, column) {
+                        let first = offset.of::<ALPHA>(row, column) + channel;
+                        let to = &mut tiles[row * ALPHA + column][first..first + CHANNEL_BLOCK];
+                        to.copy_from_slice(&product(factors, half));
+                    }
                 }
             }
-        }
+        });
     }
 }
 
@@ -90,61 +96,45 @@ fn tile_to_winograd<const N: usize>(
 /// `t`. `T` is an adjoint of one of the transforms there. `add_to` tells whether that is added to what is on the grid,
 /// or replaces it.
 #[inline(always)]
-pub fn from_winograd<const N: usize>(
+pub fn from_winograd<const ALPHA: usize, const N: usize>(
     transform: &Transform<N, ALPHA>,
-    tiles: &[impl AsRef<[f32]>],
+    tiles: &[&[f32]],
     offset: TileOffset,
     grid: &mut [f32],
     view: TileView,
     add_to: bool,
     half: &mut HalfTransformed<N, ALPHA>,
 ) {
-    let Transform { whole, edge } = transform;
-    match offset.at_edge {
-        [false, false] => {
-            tile_from_winograd([whole, whole], tiles, offset, grid, view, add_to, half)
-        }
-        [false, true] => tile_from_winograd([whole, edge], tiles, offset, grid, view, add_to, half),
-        [true, false] => tile_from_winograd([edge, whole], tiles, offset, grid, view, add_to, half),
-        [true, true] => tile_from_winograd([edge, edge], tiles, offset, grid, view, add_to, half),
-    }
-}
-
-#[inline(always)]
-fn tile_from_winograd<const N: usize>(
-    [rows, columns]: [&TransformMatrix<N, ALPHA>; 2],
-    tiles: &[impl AsRef<[f32]>],
-    offset: TileOffset,
-    grid: &mut [f32],
-    view: TileView,
-    add_to: bool,
-    half: &mut HalfTransformed<N, ALPHA>,
-) {
+    let [rows, columns] = offset.dropped;
     for channel in (0..view.channels).step_by(CHANNEL_BLOCK) {
-        for column in (0..ALPHA).filter(|column| columns.has(*column)) {
-            let mut values = [[0.0; CHANNEL_BLOCK]; ALPHA];
-            for (row, value) in values.iter_mut().enumerate() {
-                if rows.has(row) {
-                    let first = offset.of(row, column) + channel;
-                    let from = tiles[row * ALPHA + column].as_ref();
-                    value.copy_from_slice(&from[first..first + CHANNEL_BLOCK]);
+        with_matrix!(transform, rows, |matrix, dropped| {
+            for column in (0..ALPHA).filter(|column| has(ALPHA, columns, *column)) {
+                let mut values = [[0.0; CHANNEL_BLOCK]; ALPHA];
+                for (row, value) in values.iter_mut().enumerate() {
+                    if has(ALPHA, dropped, row) {
+                        let first = offset.of::<ALPHA>(row, column) + channel;
+                        let from = &tiles[row * ALPHA + column][first..first + CHANNEL_BLOCK];
+                        value.copy_from_slice(from);
+                    }
+                }
+                for (half, factors) in half.iter_mut().zip(matrix).take(N - dropped) {
+                    half[column] = product(factors, &values);
                 }
             }
-            for (half, factors) in half.iter_mut().zip(&rows.rows) {
-                half[column] = product(factors, &values);
-            }
-        }
-        for (row, half) in half.iter().enumerate() {
-            for (column, factors) in columns.rows.iter().enumerate() {
-                let values = product(factors, half);
-                let first = view.of(row, column) + channel;
-                let to = &mut grid[first..first + CHANNEL_BLOCK];
-                match add_to {
-                    true => add(to, &values),
-                    false => to.copy_from_slice(&values),
+        });
+        with_matrix!(transform, columns, |matrix, dropped| {
+            for (row, half) in half.iter().enumerate().take(N - rows) {
+                for (column, factors) in matrix.iter().enumerate().take(N - dropped) {
+                    let values = product(factors, half);
+                    let first = view.of(row, column) + channel;
+                    let to = &mut grid[first..first + CHANNEL_BLOCK];
+                    match add_to {
+                        true => add(to, &values),
+                        false => to.copy_from_slice(&values),
+                    }
                 }
             }
-        }
+        });
     }
 }
 

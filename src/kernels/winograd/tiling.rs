@@ -9,44 +9,65 @@
 //! products of [`crate::kernels::convolution`] are `M = V U`, `V = M Uᵀ` and the gradient `Vᵀ M`, and each way back from
 //! the domain is the adjoint of the way there.
 
-use super::layout::{Sizes, TileOffset, scaled, sizes, views, views_mut};
-use super::tile::{TileView, from_winograd, to_winograd};
-use super::transforms::{ALPHA, AREA, B_T, CHANNEL_BLOCK, a};
+use super::algorithm::{ALGORITHMS, Algorithm};
+use super::layout::{Cut, Sizes, TileOffset, scaled, views, views_mut};
+use super::tile::TileView;
+use super::transforms::{CHANNEL_BLOCK, MOST_DROPPED};
 use crate::kernels::geometry::{Geometry, Grid};
 use crate::kernels::matmul::{Destination, Matrix, MatrixMut, matmul};
 use crate::kernels::padding::PaddedGrid;
-use crate::kernels::vectorized::vectorized;
 use crate::parallel::for_each;
 
 /// How a convolution is cut into tiles.
 #[derive(Debug, Clone, Copy)]
 pub struct Tiling {
     pub(super) geometry: Geometry,
-    /// Taps of a phase along one axis: from 2 to 4.
-    pub(super) taps: usize,
-    /// Rows and columns of tiles.
-    tiles: [usize; 2],
-    /// How many of them are whole; the last may be at an edge.
-    whole: [usize; 2],
+    pub(super) algorithm: &'static Algorithm,
+    cut: Cut,
 }
 
 impl Tiling {
     /// The tiling of a convolution that is worth it: one with neither too few nor too many taps, and with
     /// channels by the block.
     pub fn of(geometry: Geometry) -> Option<Self> {
-        let taps = geometry.kernel / geometry.stride;
-        let fits = taps * geometry.stride == geometry.kernel && (2..=4).contains(&taps);
         let by_block = |[_, _, channels]: [usize; 3]| channels.is_multiple_of(CHANNEL_BLOCK);
-        (fits && by_block(geometry.large) && by_block(geometry.small)).then(|| {
-            let side = ALPHA + 1 - taps;
-            let [rows, columns, _] = geometry.small;
-            Self {
-                geometry,
-                taps,
-                tiles: [rows, columns].map(|size| size.div_ceil(side)),
-                whole: [rows, columns].map(|size| (size / side).max(1)),
-            }
-        })
+        if !by_block(geometry.large) || !by_block(geometry.small) {
+            return None;
+        }
+        let taps_fit = |of: &&Algorithm| of.taps * geometry.stride == geometry.kernel;
+        let tilings = ALGORITHMS.iter().filter(taps_fit);
+        let tilings = tilings.map(|algorithm| Self::with(geometry, algorithm));
+        tilings.min_by_key(Self::cost)
+    }
+
+    fn with(geometry: Geometry, algorithm: &'static Algorithm) -> Self {
+        let side = algorithm.outputs();
+        let [rows, columns, _] = geometry.small;
+        let tiles = [rows, columns].map(|size| size.div_ceil(side));
+        let whole = [rows, columns].map(|size| (size / side).max(1));
+        let missing = |size: usize| (size.next_multiple_of(side) - size).min(MOST_DROPPED);
+        let cut = Cut {
+            alpha: algorithm.alpha,
+            tiles,
+            whole,
+            dropped: [rows, columns].map(missing),
+        };
+        Self {
+            geometry,
+            algorithm,
+            cut,
+        }
+    }
+
+    /// What is written and read of a step's transformed tiles and weights, for an image of 64: more points make fewer
+    /// values of tiles, and more of weights.
+    fn cost(&self) -> usize {
+        /// Images of a batch, as it is by default.
+        const IMAGES: usize = 64;
+        let grids = [Grid::Large, Grid::Small];
+        let tiles: usize = grids.iter().flat_map(|grid| self.sizes(*grid)).sum();
+        // Of weights there are those of the way there, of the way back, and their gradient.
+        tiles + 3 * self.weight_sizes().iter().sum::<usize>() / IMAGES
     }
 
     /// Whether the weights take so much of a core's second-level cache that it is not worth fetching them for a few
@@ -80,28 +101,22 @@ impl Tiling {
 
     /// Values of `U`.
     pub(super) fn weight_sizes(&self) -> Sizes {
-        [self.large_columns() * self.small_columns(); AREA]
+        vec![self.large_columns() * self.small_columns(); self.algorithm.area()]
     }
 
     /// Values of `V` or `M` for an image.
     pub fn sizes(&self, grid: Grid) -> Sizes {
-        sizes(self.tiles, self.whole, self.columns(grid))
+        self.cut.sizes(self.columns(grid))
     }
 
     /// The tiles of an image, by row and column; and where they are in `V` or `M`.
     fn tiles(self, grid: Grid, image: usize) -> impl Iterator<Item = ([usize; 2], TileOffset)> {
-        let [rows, columns] = self.tiles;
+        let [rows, columns] = self.cut.tiles;
         let each = self.columns(grid);
         (0..rows * columns).map(move |number| {
             let tile = [number / columns, number % columns];
-            let offset = TileOffset::new(image, tile, self.tiles, self.whole, each);
-            (tile, offset)
+            (tile, self.cut.offset(image, tile, each))
         })
-    }
-
-    /// Outputs of a tile along one axis: m of F(m, r).
-    fn output_tile(&self) -> usize {
-        ALPHA + 1 - self.taps
     }
 
     /// A grid within what its tiles reach.
@@ -113,18 +128,17 @@ impl Tiling {
             pad,
             ..
         } = self.geometry;
+        let (tiles, side) = (self.cut.tiles, self.algorithm.outputs());
         match grid {
             Grid::Large => PaddedGrid {
                 grid: large,
                 top_left: pad,
-                size: self
-                    .tiles
-                    .map(|tiles| ((tiles - 1) * self.output_tile() + ALPHA) * stride),
+                size: tiles.map(|tiles| ((tiles - 1) * side + self.algorithm.alpha) * stride),
             },
             Grid::Small => PaddedGrid {
                 grid: small,
                 top_left: [0, 0],
-                size: self.tiles.map(|tiles| tiles * self.output_tile()),
+                size: tiles.map(|tiles| tiles * side),
             },
         }
     }
@@ -143,11 +157,12 @@ impl Tiling {
             ..
         } = self.geometry;
         let row_len = self.padding(Grid::Large).row_len();
+        let side = self.algorithm.outputs();
         let tiles = self.tiles(Grid::Large, image);
         tiles.flat_map(move |([row, column], offset)| {
             (0..stride * stride).map(move |phase| {
                 let [row, column] = [(row, phase / stride), (column, phase % stride)]
-                    .map(|(tile, phase)| tile * self.output_tile() * stride + phase);
+                    .map(|(tile, phase)| tile * side * stride + phase);
                 let view = TileView {
                     first: row * row_len + column * channels,
                     row: stride * row_len,
@@ -162,7 +177,7 @@ impl Tiling {
     /// Where the tiles of an image lie in its padded small grid.
     fn small_tiles(self, image: usize) -> impl Iterator<Item = (TileView, TileOffset)> {
         let row_len = self.padding(Grid::Small).row_len();
-        let (side, channels) = (self.output_tile(), self.small_columns());
+        let (side, channels) = (self.algorithm.outputs(), self.small_columns());
         let tiles = self.tiles(Grid::Small, image);
         tiles.map(move |([row, column], offset)| {
             let view = TileView {
@@ -192,11 +207,9 @@ impl Tiling {
                     &*padded
                 }
             };
-            match (grid, self.taps) {
-                (Grid::Large, _) => input_transform(*self, image, padded, to),
-                (Grid::Small, 2) => output_transform_adjoint::<4>(*self, image, padded, to),
-                (Grid::Small, 3) => output_transform_adjoint::<3>(*self, image, padded, to),
-                (Grid::Small, _) => output_transform_adjoint::<2>(*self, image, padded, to),
+            match grid {
+                Grid::Large => (self.algorithm.input.0)(padded, &mut self.large_tiles(image), to),
+                Grid::Small => (self.algorithm.output.0)(padded, &mut self.small_tiles(image), to),
             }
         }
     }
@@ -211,17 +224,21 @@ impl Tiling {
     ) {
         let padding = self.padding(grid);
         let padded = &mut padded[..padding.padded_len()];
+        let from: Vec<_> = from.iter().map(|tiles| &**tiles).collect();
         let images = to.chunks_exact_mut(self.geometry.values(grid)).enumerate();
         for (image, to) in images {
             let tiles = match padding.is_grid() {
                 true => &mut *to,
                 false => &mut *padded,
             };
-            match (grid, self.taps) {
-                (Grid::Large, _) => input_transform_adjoint(*self, image, from, tiles),
-                (Grid::Small, 2) => output_transform::<4>(*self, image, from, tiles),
-                (Grid::Small, 3) => output_transform::<3>(*self, image, from, tiles),
-                (Grid::Small, _) => output_transform::<2>(*self, image, from, tiles),
+            match grid {
+                Grid::Large => {
+                    tiles.fill(0.0);
+                    (self.algorithm.input.1)(&from, &mut self.large_tiles(image), tiles);
+                }
+                Grid::Small => {
+                    (self.algorithm.output.1)(&from, &mut self.small_tiles(image), tiles)
+                }
             }
             if !padding.is_grid() {
                 padding.crop(padded, to);
@@ -283,57 +300,6 @@ impl Tiling {
             MatrixMut::new(to, columns),
             Destination::Overwrite,
         );
-    }
-}
-
-vectorized! {
-    fn input_transform(tiling: Tiling, image: usize, padded: &[f32], to: &mut [&mut [f32]]) {
-        let mut half = [[[0.0; CHANNEL_BLOCK]; ALPHA]; ALPHA];
-        for (view, offset) in tiling.large_tiles(image) {
-            to_winograd(&B_T, padded, view, to, offset, &mut half);
-        }
-    }
-}
-
-vectorized! {
-    fn input_transform_adjoint(tiling: Tiling, image: usize, from: &[&mut [f32]], padded: &mut [f32]) {
-        padded.fill(0.0);
-        let mut half = [[[0.0; CHANNEL_BLOCK]; ALPHA]; ALPHA];
-        for (view, offset) in tiling.large_tiles(image) {
-            let transform = const { &B_T.adjoint() };
-            // Tiles overlap here.
-            from_winograd(transform, from, offset, padded, view, true, &mut half);
-        }
-    }
-}
-
-vectorized! {
-    fn output_transform_adjoint<const N: usize>(
-        tiling: Tiling,
-        image: usize,
-        padded: &[f32],
-        to: &mut [&mut [f32]],
-    ) {
-        let mut half = [[[0.0; CHANNEL_BLOCK]; N]; ALPHA];
-        for (view, offset) in tiling.small_tiles(image) {
-            let transform = const { &a::<N>() };
-            to_winograd(transform, padded, view, to, offset, &mut half);
-        }
-    }
-}
-
-vectorized! {
-    fn output_transform<const N: usize>(
-        tiling: Tiling,
-        image: usize,
-        from: &[&mut [f32]],
-        padded: &mut [f32],
-    ) {
-        let mut half = [[[0.0; CHANNEL_BLOCK]; ALPHA]; N];
-        for (view, offset) in tiling.small_tiles(image) {
-            let transform = const { &a::<N>().adjoint() };
-            from_winograd(transform, from, offset, padded, view, false, &mut half);
-        }
     }
 }
 

@@ -2,117 +2,134 @@
 //!
 //! Two polynomials can be multiplied by evaluating both at enough points, multiplying the values point by
 //! point, and interpolating (Toom and Cook). Read backwards, the same matrices give several neighbouring outputs of a
-//! convolution at once (Winograd, 1980; Lavin and Gray, 2016, whose names are used here): with the points 0, 1, -1, 2
-//! and infinity, r taps give m = 6 - r outputs for 5 multiplications rather than r (6 - r). Where a grid ends before
-//! the last of them, four points do for the others: a tile at such an edge does without the 2.
+//! convolution at once (Winograd, 1980; Lavin and Gray, 2016, whose names are used here): with α points, of which one
+//! is infinity, r taps give m = α + 1 - r outputs for α multiplications rather than r m. Where a grid ends before the
+//! last of them, fewer points do for the others: a tile at such an edge does without the last finite ones.
 //!
 //! In two dimensions a tile `d` of inputs and a kernel `g` give the outputs `Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A`.
-
-/// Values of a transformed tile along one axis: the points. Lavin and Gray's α = m + r - 1.
-pub const ALPHA: usize = 5;
-/// Values of a transformed tile: along rows and columns both.
-pub const AREA: usize = ALPHA * ALPHA;
 
 /// Values of neighbouring channels that are handled at a time.
 pub const CHANNEL_BLOCK: usize = 16;
 /// Neighbouring channels of one pixel, or of one point.
 pub type ChannelBlock = [f32; CHANNEL_BLOCK];
 
-/// The point that an edge tile does without.
-pub const DROPPED_AT_EDGE: usize = 3;
+/// The finite points. Of α points these are the first α - 1; infinity is the last. Each more, and each that is farther
+/// from 1, costs digits: eight points lose two bits more than five (Barabasz et al., 2020,
+/// <https://arxiv.org/abs/1803.10986>, also for the order).
+const POINTS: [f64; 7] = [0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5];
 
-/// A transform along one axis: of a whole tile and of an edge tile.
-#[derive(Clone, Copy)]
-pub struct Transform<const M: usize, const N: usize> {
-    /// Of a whole tile.
-    pub whole: TransformMatrix<M, N>,
-    /// Of a tile at an edge.
-    pub edge: TransformMatrix<M, N>,
-}
+/// Points that a tile at an edge does without, at most.
+pub const MOST_DROPPED: usize = 3;
 
 /// The matrix of a transform along one axis.
-#[derive(Clone, Copy)]
-pub struct TransformMatrix<const M: usize, const N: usize> {
-    /// Its rows.
-    pub rows: [[f32; N]; M],
-    /// Whether it does without [`DROPPED_AT_EDGE`].
-    edge: bool,
+pub type TransformMatrix<const M: usize, const N: usize> = [[f32; N]; M];
+
+/// A transform along one axis: of a whole tile, and of tiles that do without some points, by their number.
+pub type Transform<const M: usize, const N: usize> = [TransformMatrix<M, N>; MOST_DROPPED + 1];
+
+/// Whether a tile has this one of α points, if it does without `dropped` of them.
+#[inline(always)]
+pub const fn has(alpha: usize, dropped: usize, point: usize) -> bool {
+    let rank = rank(alpha, point);
+    rank == 0 || rank > dropped
 }
 
-impl<const M: usize, const N: usize> Transform<M, N> {
-    const fn new(whole: [[f32; N]; M], edge: [[f32; N]; M]) -> Self {
-        Self {
-            whole: TransformMatrix {
-                rows: whole,
-                edge: false,
-            },
-            edge: TransformMatrix {
-                rows: edge,
-                edge: true,
-            },
+/// As how many-th of α points tiles do without this one: the last finite point is the first. 0 for those that all have.
+#[inline(always)]
+pub const fn rank(alpha: usize, point: usize) -> usize {
+    let before_infinity = alpha - 1 - point;
+    match before_infinity <= MOST_DROPPED {
+        true => before_infinity,
+        false => 0,
+    }
+}
+
+/// The input transform `Bᵀ`, from α values that a convolution reads to the points: the inverse of the points'
+/// Vandermonde matrix, transposed, with rows scaled so that most are whole numbers. Edge tiles read fewer values, and
+/// have the same scales.
+pub const fn b_t<const ALPHA: usize>() -> Transform<ALPHA, ALPHA> {
+    let mut transform = [[[0.0; ALPHA]; ALPHA]; MOST_DROPPED + 1];
+    let mut dropped = 0;
+    while dropped <= MOST_DROPPED && dropped + 1 < ALPHA {
+        let finite = ALPHA - 1 - dropped;
+        let mut point = 0;
+        while point < finite {
+            let scale = denominator(point, ALPHA - 1) / denominator(point, finite);
+            transform[dropped][point] = scaled(numerator::<ALPHA>(point, finite), scale);
+            point += 1;
         }
+        transform[dropped][ALPHA - 1] = scaled(numerator::<ALPHA>(finite, finite), 1.0);
+        dropped += 1;
     }
-
-    /// The adjoint of the transform.
-    pub const fn adjoint(&self) -> Transform<N, M> {
-        Transform::new(transposed(&self.whole.rows), transposed(&self.edge.rows))
-    }
+    transform
 }
 
-impl<const M: usize, const N: usize> TransformMatrix<M, N> {
-    /// Whether there is such a point.
-    #[inline(always)]
-    pub fn has(&self, point: usize) -> bool {
-        !(self.edge && point == DROPPED_AT_EDGE)
+/// The coefficients of the product of `x - q` over the first `finite` points q but one.
+const fn numerator<const ALPHA: usize>(without: usize, finite: usize) -> [f64; ALPHA] {
+    let mut product = [0.0; ALPHA];
+    product[0] = 1.0;
+    let mut other = 0;
+    while other < finite {
+        if other != without {
+            let mut power = ALPHA - 1;
+            while power > 0 {
+                product[power] = product[power - 1] - POINTS[other] * product[power];
+                power -= 1;
+            }
+            product[0] *= -POINTS[other];
+        }
+        other += 1;
     }
+    product
 }
 
-/// The input transform `Bᵀ`, from five values that a convolution reads to the points: the inverse of the points'
-/// Vandermonde matrix, transposed, with rows scaled to whole numbers. Edge tiles read four, and have the same scales.
-pub const B_T: Transform<ALPHA, ALPHA> = Transform::new(
-    [
-        [2.0, -1.0, -2.0, 1.0, 0.0],
-        [0.0, 2.0, 1.0, -1.0, 0.0],
-        [0.0, -2.0, 3.0, -1.0, 0.0],
-        [0.0, -1.0, 0.0, 1.0, 0.0],
-        [0.0, 2.0, -1.0, -2.0, 1.0],
-    ],
-    [
-        [2.0, 0.0, -2.0, 0.0, 0.0],
-        [0.0, 1.0, 1.0, 0.0, 0.0],
-        [0.0, -3.0, 3.0, 0.0, 0.0],
-        [0.0, 0.0, 0.0, 0.0, 0.0],
-        [0.0, -1.0, 0.0, 1.0, 0.0],
-    ],
-);
+/// The value of that product at the point that it is without.
+const fn denominator(point: usize, finite: usize) -> f64 {
+    let mut product = 1.0;
+    let mut other = 0;
+    while other < finite {
+        if other != point {
+            product *= POINTS[point] - POINTS[other];
+        }
+        other += 1;
+    }
+    product
+}
 
-/// What undoes the scaling of [`B_T`].
-const SCALES: [f32; ALPHA] = [1.0 / 2.0, 1.0 / 2.0, 1.0 / 6.0, 1.0 / 6.0, 1.0];
-
-/// The powers of the points, up to the third. Of infinity counts the highest alone.
-const POWERS: [[f32; 4]; ALPHA - 1] = [
-    [1.0, 0.0, 0.0, 0.0],
-    [1.0, 1.0, 1.0, 1.0],
-    [1.0, -1.0, 1.0, -1.0],
-    [1.0, 2.0, 4.0, 8.0],
-];
+const fn scaled<const N: usize>(row: [f64; N], factor: f64) -> [f32; N] {
+    let mut to = [0.0; N];
+    let mut index = 0;
+    while index < N {
+        to[index] = (row[index] * factor) as f32;
+        index += 1;
+    }
+    to
+}
 
 /// `A`, whose adjoint `Aᵀ` is the output transform: from the coefficients of a polynomial to its values at the points,
-/// for tiles of `N` outputs. An edge tile has one less.
-pub const fn a<const N: usize>() -> Transform<ALPHA, N> {
-    let mut edge = powers(N - 1);
-    edge[DROPPED_AT_EDGE] = [0.0; N];
-    Transform::new(powers(N), edge)
+/// for tiles of `N` outputs. An edge tile has one less for each point that it does without.
+pub const fn a<const ALPHA: usize, const N: usize>() -> Transform<ALPHA, N> {
+    let mut transform = [[[0.0; N]; ALPHA]; MOST_DROPPED + 1];
+    let mut dropped = 0;
+    while dropped <= MOST_DROPPED && dropped < N {
+        transform[dropped] = powers::<ALPHA, N>(N - dropped, dropped);
+        dropped += 1;
+    }
+    transform
 }
 
-/// The powers of each point that are less than `count`.
-const fn powers<const N: usize>(count: usize) -> [[f32; N]; ALPHA] {
+/// The powers of each point that are less than `count`. Of infinity counts the highest alone.
+const fn powers<const ALPHA: usize, const N: usize>(
+    count: usize,
+    dropped: usize,
+) -> TransformMatrix<ALPHA, N> {
     let mut matrix = [[0.0; N]; ALPHA];
     let mut point = 0;
-    while point < ALPHA - 1 {
-        let mut power = 0;
+    while point + 1 + dropped < ALPHA {
+        let (mut power, mut value) = (0, 1.0);
         while power < count {
-            matrix[point][power] = POWERS[point][power];
+            matrix[point][power] = value as f32;
+            value *= POINTS[point];
             power += 1;
         }
         point += 1;
@@ -121,84 +138,91 @@ const fn powers<const N: usize>(count: usize) -> [[f32; N]; ALPHA] {
     matrix
 }
 
-/// The kernel transform `G`, from `N` taps to the points: as [`a`], and what undoes the scaling of [`B_T`]. A kernel
+/// The kernel transform `G`, from `N` taps to the points: as [`a`], and what undoes the scaling of [`b_t`]. A kernel
 /// has no edge.
-pub const fn g<const N: usize>() -> Transform<ALPHA, N> {
-    let mut matrix = powers(N);
+pub const fn g<const ALPHA: usize, const N: usize>() -> Transform<ALPHA, N> {
+    let mut matrix = powers::<ALPHA, N>(N, 0);
     let mut point = 0;
-    while point < ALPHA {
+    while point + 1 < ALPHA {
         let mut tap = 0;
         while tap < N {
-            matrix[point][tap] *= SCALES[point];
+            let value = matrix[point][tap] as f64;
+            matrix[point][tap] = (value / denominator(point, ALPHA - 1)) as f32;
             tap += 1;
         }
         point += 1;
     }
-    Transform::new(matrix, matrix)
+    [matrix; MOST_DROPPED + 1]
 }
 
-const fn transposed<const M: usize, const N: usize>(matrix: &[[f32; N]; M]) -> [[f32; M]; N] {
-    let mut transposed = [[0.0; M]; N];
-    let mut row = 0;
-    while row < M {
-        let mut column = 0;
-        while column < N {
-            transposed[column][row] = matrix[row][column];
-            column += 1;
+/// The adjoint of a transform.
+pub const fn adjoint<const M: usize, const N: usize>(
+    transform: Transform<M, N>,
+) -> Transform<N, M> {
+    let mut adjoint = [[[0.0; M]; N]; MOST_DROPPED + 1];
+    let mut dropped = 0;
+    while dropped <= MOST_DROPPED {
+        let mut row = 0;
+        while row < M {
+            let mut column = 0;
+            while column < N {
+                adjoint[dropped][column][row] = transform[dropped][row][column];
+                column += 1;
+            }
+            row += 1;
         }
-        row += 1;
+        dropped += 1;
     }
-    transposed
+    adjoint
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Outputs of a convolution along one axis, through the Winograd domain.
-    fn through_winograd_domain<const M: usize>(
-        weights: &[Vec<f32>],
-        read: &TransformMatrix<ALPHA, ALPHA>,
-        give: &TransformMatrix<ALPHA, M>,
-        kernel: &[f32],
-        inputs: &[f32],
-    ) -> Vec<f32> {
+    /// The outputs of a convolution along one axis, through the Winograd domain, of a tile without `dropped` points.
+    fn outputs<const ALPHA: usize, const R: usize, const M: usize>(
+        kernel: [f32; R],
+        inputs: [f32; ALPHA],
+        dropped: usize,
+    ) -> [f32; M] {
         let dot = |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
-        let output = |output: usize| {
-            let at = |p: usize| {
-                let read = dot(&read.rows[p], inputs);
-                give.rows[p][output] * dot(&weights[p], kernel) * read
-            };
-            (0..ALPHA).map(at).sum()
-        };
-        (0..M).map(output).collect()
+        let (g, b_t, a) = (
+            g::<ALPHA, R>()[0],
+            b_t::<ALPHA>()[dropped],
+            a::<ALPHA, M>()[dropped],
+        );
+        std::array::from_fn(|output| {
+            let at = |p: usize| a[p][output] * dot(&g[p], &kernel) * dot(&b_t[p], &inputs);
+            (0..ALPHA).filter(|p| has(ALPHA, dropped, *p)).map(at).sum()
+        })
     }
 
-    /// Checks that `kernel`, of R taps, gives its M outputs; M - 1 at an edge.
-    fn check<const R: usize, const M: usize>(kernel: [f32; R]) {
-        let inputs = [0.5, -1.25, 2.0, 0.75, -3.0];
+    /// Checks that `kernel`, of R taps, gives its M outputs; and at edges fewer.
+    fn check<const ALPHA: usize, const R: usize, const M: usize>(kernel: [f32; R]) {
+        let inputs: [f32; 8] = [0.5, -1.25, 2.0, 0.75, -3.0, 0.25, 1.5, -0.75];
+        let inputs: [f32; ALPHA] = std::array::from_fn(|place| inputs[place]);
         let expected: Vec<f32> = inputs
             .windows(R)
             .map(|inputs| inputs.iter().zip(&kernel).map(|(a, b)| a * b).sum())
             .collect();
-        let weights: Vec<_> = g::<R>().whole.rows.iter().map(|row| row.to_vec()).collect();
-        let give = a::<M>();
-        let whole = through_winograd_domain(&weights, &B_T.whole, &give.whole, &kernel, &inputs);
-        let edge = through_winograd_domain(&weights, &B_T.edge, &give.edge, &kernel, &inputs);
-        assert_eq!((whole.len(), expected.len()), (M, M));
-        for (found, expected) in whole.iter().zip(&expected) {
-            assert!((found - expected).abs() < 1e-5, "{found} is not {expected}");
+        assert_eq!(expected.len(), M);
+        for dropped in 0..=MOST_DROPPED.min(M - 1) {
+            let found: [f32; M] = outputs(kernel, inputs, dropped);
+            for (found, expected) in found.iter().zip(&expected[..M - dropped]) {
+                assert!((found - expected).abs() < 2e-5, "{found} is not {expected}");
+            }
+            assert!(found[M - dropped..].iter().all(|output| *output == 0.0));
         }
-        for (found, expected) in edge.iter().zip(&expected[..M - 1]) {
-            assert!((found - expected).abs() < 1e-5, "{found} is not {expected}");
-        }
-        assert_eq!(edge[M - 1], 0.0);
     }
 
     #[test]
     fn the_transforms_give_the_convolution() {
-        check::<2, 4>([1.5, -0.5]);
-        check::<3, 3>([1.5, -0.5, 2.0]);
-        check::<4, 2>([1.5, -0.5, 2.0, 0.25]);
+        check::<5, 2, 4>([1.5, -0.5]);
+        check::<5, 3, 3>([1.5, -0.5, 2.0]);
+        check::<5, 4, 2>([1.5, -0.5, 2.0, 0.25]);
+        check::<8, 2, 7>([1.5, -0.5]);
+        check::<8, 3, 6>([1.5, -0.5, 2.0]);
+        check::<8, 4, 5>([1.5, -0.5, 2.0, 0.25]);
     }
 }

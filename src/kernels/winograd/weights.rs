@@ -1,16 +1,15 @@
 //! The weights of tiled convolutions: from PyTorch's order to the Winograd domain, and their gradients back.
 
 use super::layout::{TileOffset, scaled, split_views_mut, storage_len, views, views_mut};
-use super::tile::{TileView, from_winograd, to_winograd};
+use super::tile::TileView;
 use super::tiling::Tiling;
-use super::transforms::{ALPHA, AREA, CHANNEL_BLOCK, g};
+use super::transforms::CHANNEL_BLOCK;
 use crate::kernels::buffers::{Buffer, Buffers};
 use crate::kernels::elementwise::fetch;
 use crate::kernels::geometry::{Geometry, Grid};
 use crate::kernels::matmul::{Destination, Matrix, MatrixMut, matmul};
 use crate::kernels::scratch::with_scratch;
 use crate::kernels::transpose::transpose;
-use crate::kernels::vectorized::vectorized;
 use crate::parallel::for_each;
 
 /// Tiles whose share of a gradient is found at a time: they stay in a core's cache.
@@ -35,7 +34,8 @@ impl Tiling {
         let (area, channels) = (self.kernel_area(), self.geometry.large[2]);
         let row_len = self.small_columns();
         let torch = Matrix::new(torch, row_len, channels * area);
-        let stretches = split_views_mut(to, &self.weight_sizes(), &[ROWS * row_len; AREA]);
+        let block = vec![ROWS * row_len; self.algorithm.area()];
+        let stretches = split_views_mut(to, &self.weight_sizes(), &block);
         let mut blocks: Vec<_> = (0..channels / ROWS).map(|_| Vec::new()).collect();
         for (number, stretch) in stretches.into_iter().enumerate() {
             blocks[number % (channels / ROWS)].push(stretch);
@@ -61,7 +61,8 @@ impl Tiling {
         let (area, phases) = (self.kernel_area(), self.phases());
         let row_len = self.geometry.large[2];
         let torch = Matrix::new(torch, self.small_columns() * row_len, area);
-        let blocks = split_views_mut(to, &self.weight_sizes(), &[ROWS * row_len; AREA]);
+        let block = vec![ROWS * row_len; self.algorithm.area()];
+        let blocks = split_views_mut(to, &self.weight_sizes(), &block);
         for_each(blocks.into_iter().enumerate(), |(block, mut tiles)| {
             with_scratch(area * row_len, |weights| {
                 for row in 0..tiles[0].len() / row_len {
@@ -84,15 +85,11 @@ impl Tiling {
     /// The kernel transform of the taps of a phase, to a row of `U`. `weights` has the values of a row for each tap.
     fn kernel_transform(&self, weights: &[f32], phase: usize, row: usize, to: &mut [&mut [f32]]) {
         let row_len = weights.len() / self.kernel_area();
-        let (view, offset) = (
+        let tile = (
             self.tap_view(phase, row_len),
             TileOffset::even(row * row_len),
         );
-        match self.taps {
-            2 => taps_to_winograd::<2>(weights, view, offset, to),
-            3 => taps_to_winograd::<3>(weights, view, offset, to),
-            _ => taps_to_winograd::<4>(weights, view, offset, to),
-        }
+        (self.algorithm.kernel.0)(weights, &mut std::iter::once(tile), to);
     }
 
     /// Where a phase's taps lie in weights with `each` values a tap.
@@ -168,39 +165,10 @@ impl Tiling {
         weights: &mut [f32],
     ) {
         let row_len = self.small_columns();
-        let (view, offset) = (
+        let tile = (
             self.tap_view(phase, row_len),
             TileOffset::even(row * row_len),
         );
-        match self.taps {
-            2 => taps_from_winograd::<2>(from, offset, weights, view),
-            3 => taps_from_winograd::<3>(from, offset, weights, view),
-            _ => taps_from_winograd::<4>(from, offset, weights, view),
-        }
-    }
-}
-
-vectorized! {
-    fn taps_to_winograd<const N: usize>(
-        from: &[f32],
-        view: TileView,
-        offset: TileOffset,
-        to: &mut [&mut [f32]],
-    ) {
-        let mut half = [[[0.0; CHANNEL_BLOCK]; N]; ALPHA];
-        to_winograd(const { &g::<N>() }, from, view, to, offset, &mut half);
-    }
-}
-
-vectorized! {
-    fn taps_from_winograd<const N: usize>(
-        from: &[&[f32]],
-        offset: TileOffset,
-        to: &mut [f32],
-        view: TileView,
-    ) {
-        let transform = const { &g::<N>().adjoint() };
-        let mut half = [[[0.0; CHANNEL_BLOCK]; ALPHA]; N];
-        from_winograd(transform, from, offset, to, view, false, &mut half);
+        (self.algorithm.kernel.1)(from, &mut std::iter::once(tile), weights);
     }
 }
