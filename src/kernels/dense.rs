@@ -20,7 +20,7 @@ const IMAGE_BLOCK: usize = 64;
 const IMAGE_MULTIPLE: usize = 16;
 /// So many outputs of an image a thread may always compute at a time, and more where they are cheap
 /// ([`MULTIPLICATIONS`]): what they are made of is read anew for each block.
-const M_BLOCK: usize = 72;
+const M_BLOCK: usize = 96;
 /// Outputs that the innermost loop of a product handles.
 const MR: usize = 6;
 /// Inputs whose gradients a thread computes at a time.

@@ -22,32 +22,40 @@ pub fn transpose(from: Matrix, to: MatrixMut) {
     if let Some(simd) = pulp::x86::V3::try_new() {
         return avx::transpose(simd, from, to);
     }
-    by_tiles(from, to, |tile| {
-        *tile = from_fn(|column| tile.map(|row| row[column]));
+    by_tiles(from, to, |tile, transposed| {
+        *transposed = from_fn(|column| tile.map(|row| row[column]));
     });
 }
 
-/// Transposes a matrix tile by tile; `transpose_tile` does so with each.
+/// Transposes a matrix tile by tile; `transpose_tile` does so with each. The last of a row or column overlaps with the one
+/// before, where the matrix is not cut into whole ones.
 #[inline(always)]
-fn by_tiles(from: Matrix, mut to: MatrixMut, transpose_tile: impl Fn(&mut Tile)) {
-    let [rows, columns] = [from.rows(), from.columns()].map(|size| size / TILE * TILE);
+fn by_tiles(from: Matrix, mut to: MatrixMut, transpose_tile: impl Fn(&Tile, &mut Tile)) {
+    let (rows, columns) = (from.rows(), from.columns());
+    if rows < TILE || columns < TILE {
+        for column in 0..columns {
+            for (row, to) in to.row(column).iter_mut().enumerate() {
+                *to = from.row(row)[column];
+            }
+        }
+        return;
+    }
+    let starts = |size: usize| {
+        (0..size)
+            .step_by(TILE)
+            .map(move |first| first.min(size - TILE))
+    };
     let mut tile = [[0.0; TILE]; TILE];
-    for column in (0..columns).step_by(TILE) {
-        for row in (0..rows).step_by(TILE) {
+    let mut transposed = tile;
+    for column in starts(columns) {
+        for row in starts(rows) {
             for (index, line) in tile.iter_mut().enumerate() {
                 line.copy_from_slice(&from.row(row + index)[column..column + TILE]);
             }
-            transpose_tile(&mut tile);
-            for (index, line) in tile.iter().enumerate() {
+            transpose_tile(&tile, &mut transposed);
+            for (index, line) in transposed.iter().enumerate() {
                 to.row(column + index)[row..row + TILE].copy_from_slice(line);
             }
-        }
-    }
-    // What is no whole tile.
-    for column in 0..from.columns() {
-        let first = if column < columns { rows } else { 0 };
-        for (to, row) in to.row(column)[first..].iter_mut().zip(first..) {
-            *to = from.row(row)[column];
         }
     }
 }
@@ -79,13 +87,12 @@ mod avx {
         #[inline(always)]
         fn call(self) {
             let Self { simd, from, to } = self;
-            by_tiles(from, to, |tile| transpose_tile(simd, tile));
+            by_tiles(from, to, |tile, to| transpose_tile(simd, tile, to));
         }
     }
 
     #[inline(always)]
-    fn transpose_tile(simd: V3, tile: &mut Tile) {
-        let mut transposed: Tile = [[0.0; TILE]; TILE];
+    fn transpose_tile(simd: V3, tile: &Tile, transposed: &mut Tile) {
         for row in (0..TILE).step_by(LANES) {
             for column in (0..TILE).step_by(LANES) {
                 let square = from_fn(|index| vector(tile, row + index, column));
@@ -96,7 +103,6 @@ mod avx {
                 }
             }
         }
-        *tile = transposed;
     }
 
     #[inline(always)]
