@@ -127,6 +127,7 @@ fn add_products(gradient: Matrix, weight: Matrix, mut to: MatrixMut, destination
         };
         let outputs = first..weight.rows().min(first + K_BLOCK);
         let weight = weight.some_rows(outputs.clone());
+        weight.prefetch();
         for (number, to) in to.reborrow().by_rows(IMAGE_BLOCK).enumerate() {
             let images = number * IMAGE_BLOCK..number * IMAGE_BLOCK + to.rows();
             let gradient = gradient.some_rows(images).some_columns(outputs.clone());

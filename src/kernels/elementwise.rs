@@ -29,14 +29,6 @@ pub fn add(to: &mut [f32], from: &[f32]) {
     }
 }
 
-/// Reads values in their order, which fetches them from memory sooner than a product that jumps about in them would.
-pub fn fetch(values: &[f32]) {
-    /// Values of a line of the cache.
-    const LINE: usize = 16;
-    let lines = values.iter().step_by(LINE);
-    std::hint::black_box(lines.fold(0, |all, value| all ^ value.to_bits()));
-}
-
 /// The sum of `parts`, added first to last, into `sum`.
 pub fn sum_in_order(parts: &[Vec<f32>], sum: &mut [f32]) {
     for_each(sum.chunks_mut(BLOCK).enumerate(), |(block, sum)| {

@@ -5,9 +5,8 @@ use super::tile::TileView;
 use super::tiling::Tiling;
 use super::transforms::CHANNEL_BLOCK;
 use crate::kernels::buffers::{Buffer, Buffers};
-use crate::kernels::elementwise::fetch;
 use crate::kernels::geometry::{Geometry, Grid};
-use crate::kernels::matmul::{Destination, Matrix, MatrixMut, matmul};
+use crate::kernels::matmul::{Destination, Matrix, MatrixMut, matmul, prefetch};
 use crate::kernels::scratch::with_scratch;
 use crate::kernels::transpose::transpose;
 use crate::parallel::for_each;
@@ -126,8 +125,8 @@ impl Tiling {
                 .chunks(TILES * rows)
                 .zip(small.chunks(TILES * columns));
             for (large, small) in parts {
-                fetch(large);
-                fetch(small);
+                prefetch(large);
+                prefetch(small);
                 let large = Matrix::new(large, large.len() / rows, rows).transposed();
                 let small = Matrix::new(small, small.len() / columns, columns);
                 matmul(large, small, gradient.reborrow(), destination);
