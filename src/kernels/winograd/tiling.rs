@@ -306,26 +306,142 @@ impl Tiling {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::buffers::Buffers;
+    use crate::kernels::winograd::layout::{storage_len, views_mut};
+    use crate::rng::{Purpose, normal};
+
+    const CHANNELS: usize = 16;
+    const IMAGES: usize = 2;
+
+    fn geometry(kernel: usize, stride: usize, [rows, columns]: [usize; 2]) -> Geometry {
+        Geometry {
+            large: [rows * stride, columns * stride, CHANNELS],
+            small: [rows, columns, CHANNELS],
+            kernel,
+            stride,
+            pad: [1, 1],
+        }
+    }
+
+    fn random(number: u64, len: usize) -> Vec<f32> {
+        normal(number, Purpose::Weights, 0, len)
+    }
+
+    /// Calls `visit` with the indices of each large value, small value and weight that a convolution multiplies.
+    fn products(g: Geometry, mut visit: impl FnMut(usize, usize, usize)) {
+        let at = |grid: [usize; 3], image, row, column| {
+            ((image * grid[0] + row) * grid[1] + column) * grid[2]
+        };
+        let places = (0..IMAGES * g.small[0] * g.small[1] * g.kernel * g.kernel).map(|number| {
+            let (rest, tap) = (
+                number / (g.kernel * g.kernel),
+                number % (g.kernel * g.kernel),
+            );
+            let (rest, column) = (rest / g.small[1], rest % g.small[1]);
+            (rest / g.small[0], rest % g.small[0], column, tap)
+        });
+        for (image, row, column, tap) in places {
+            let large = [(row, tap / g.kernel, 0), (column, tap % g.kernel, 1)]
+                .map(|(place, tap, axis)| (place * g.stride + tap).wrapping_sub(g.pad[axis]));
+            if large[0] < g.large[0] && large[1] < g.large[1] {
+                let large = at(g.large, image, large[0], large[1]);
+                let small = at(g.small, image, row, column);
+                for (l, s) in (0..CHANNELS * CHANNELS).map(|n| (n / CHANNELS, n % CHANNELS)) {
+                    let weight = (s * CHANNELS + l) * g.kernel * g.kernel + tap;
+                    visit(large + l, small + s, weight);
+                }
+            }
+        }
+    }
+
+    /// The target's grids from the source's, through the Winograd domain; and the source's transformed tiles.
+    fn convolved(tiling: Tiling, target: Grid, from: &[f32], weight: &[f32]) -> [Vec<f32>; 2] {
+        let source = match target {
+            Grid::Large => Grid::Small,
+            Grid::Small => Grid::Large,
+        };
+        let [source_sizes, target_sizes] =
+            [source, target].map(|grid| scaled(&tiling.sizes(grid), IMAGES));
+        let weights = tiling.weights(target, weight, &Buffers::default());
+        // What is left of something else must not matter.
+        let mut padded = vec![f32::NAN; tiling.padded_len()];
+        let mut transformed = vec![f32::NAN; storage_len(&source_sizes)];
+        let mut products = vec![f32::NAN; storage_len(&target_sizes)];
+        let mut to = vec![f32::NAN; IMAGES * tiling.geometry.values(target)];
+        let mut tiles = views_mut(&mut transformed, &source_sizes);
+        tiling.transform(source, from, &mut tiles, &mut padded);
+        let mut target_tiles = views_mut(&mut products, &target_sizes);
+        tiling.products(target, &tiles, &weights, &mut target_tiles);
+        padded.fill(f32::NAN);
+        tiling.transform_back(target, &target_tiles, &mut to, &mut padded);
+        [to, transformed]
+    }
+
+    fn check_near(found: &[f32], expected: &[f64], what: &str) {
+        let largest = expected.iter().fold(0f64, |most, v| most.max(v.abs()));
+        for (found, expected) in found.iter().zip(expected) {
+            let near = (f64::from(*found) - expected).abs() < 2e-5 * largest;
+            assert!(near, "{what}: {found} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn every_algorithm_gives_the_convolution_and_its_gradients_on_grids_of_every_rest() {
+        let grids = (1..=15).map(|rows| [rows, (rows * 4) % 15 + 1]);
+        for (grid, algorithm) in grids.flat_map(|grid| ALGORITHMS.iter().map(move |a| (grid, a))) {
+            let stride = 1 + grid[0] % 2;
+            let g = geometry(algorithm.taps * stride, stride, grid);
+            let tiling = Tiling::with(g, algorithm);
+            let weight = random(1, CHANNELS * CHANNELS * g.kernel * g.kernel);
+            let large = random(2, IMAGES * g.values(Grid::Large));
+            let small = random(3, IMAGES * g.values(Grid::Small));
+            let mut expected = [large.len(), small.len(), weight.len()].map(|len| vec![0.0; len]);
+            products(g, |l, s, w| {
+                let [large, small, weight] = [large[l], small[s], weight[w]].map(f64::from);
+                expected[0][l] += small * weight;
+                expected[1][s] += large * weight;
+                expected[2][w] += large * small;
+            });
+            let of = format!(
+                "{} points, {} taps, {grid:?}",
+                algorithm.alpha, algorithm.taps
+            );
+            let [to_small, v] = convolved(tiling, Grid::Small, &large, &weight);
+            let [to_large, m] = convolved(tiling, Grid::Large, &small, &weight);
+            let mut gradient = vec![f32::NAN; weight.len()];
+            tiling.weight_gradient(IMAGES, &v, &m, &mut gradient, &Buffers::default());
+            check_near(&to_large, &expected[0], &format!("large grids, {of}"));
+            check_near(&to_small, &expected[1], &format!("small grids, {of}"));
+            check_near(&gradient, &expected[2], &format!("gradient, {of}"));
+        }
+    }
 
     #[test]
     fn kernels_of_every_size_are_tiled_or_not() {
         for kernel in 1..=12 {
             for stride in 1..=4 {
-                let geometry = Geometry {
-                    large: [28, 28, 16],
-                    small: [7, 7, 16],
-                    kernel,
-                    stride,
-                    pad: [0, 0],
-                };
                 let taps = kernel / stride;
                 let tiled = kernel % stride == 0 && (2..=4).contains(&taps);
                 assert_eq!(
-                    Tiling::of(geometry).is_some(),
+                    Tiling::of(geometry(kernel, stride, [7, 7])).is_some(),
                     tiled,
                     "{kernel} by {stride}"
                 );
             }
         }
+    }
+
+    #[test]
+    fn more_points_are_for_more_taps_and_larger_grids() {
+        let alpha = |kernel, stride, grid| {
+            let mut geometry = geometry(kernel, stride, grid);
+            (geometry.large[2], geometry.small[2]) = (64, 64);
+            Tiling::of(geometry).map(|tiling| tiling.algorithm.alpha)
+        };
+        assert_eq!(alpha(4, 2, [7, 7]), Some(5));
+        assert_eq!(alpha(4, 2, [16, 16]), Some(5));
+        assert_eq!(alpha(4, 1, [2, 2]), Some(5));
+        assert_eq!(alpha(4, 1, [7, 7]), Some(8));
+        assert_eq!(alpha(3, 1, [14, 14]), Some(8));
     }
 }
