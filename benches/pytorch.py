@@ -37,6 +37,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 MODES = ["eager", "channels_last", "compile"]
+# Stretches of steps in a turn, each timed as a whole.
+STRETCHES = 8
 
 
 def arguments():
@@ -227,15 +229,19 @@ def pytorch_process(options):
 
 
 def take_turns(timed_step):
-    """For each line of the input, a number of seconds, takes steps for so long and prints their median."""
+    """For each line of the input, a number of seconds, takes steps for so long. Prints the median of the means of its
+    stretches, because vae's metrics are means of stretches, too."""
     for number in range(10):
         timed_step(number)
     print("ready", flush=True)
     for line in sys.stdin:
-        took, end = [], time.perf_counter() + float(line)
-        while time.perf_counter() < end:
-            took.append(timed_step(len(took)))
-        print(statistics.median(took) * 1e3, flush=True)
+        stretches = []
+        for _ in range(STRETCHES):
+            took, end = [], time.perf_counter() + float(line) / STRETCHES
+            while not took or time.perf_counter() < end:
+                took.append(timed_step(len(took)))
+            stretches.append(statistics.mean(took))
+        print(statistics.median(stretches) * 1e3, flush=True)
 
 
 def pytorch_sample(options, config, vae):
@@ -394,8 +400,9 @@ def time_steps(options, folder):
 
         for mode in options.modes:
             begin(mode, PyTorch(options, folder, mode))
-        # So that a turn has some eight stretches that are timed.
-        every = max(int(options.seconds * 1e3 / min(side.turn(1) for side in sides.values()) / 4), 2)
+        # As many stretches, if vae takes half the time.
+        step = min(side.turn(1) for side in sides.values()) / 2
+        every = max(int(options.seconds * 1e3 / step / STRETCHES), 2)
         begin("vae", Vae(options, folder, every))
         rounds = []
         for number in range(options.rounds):

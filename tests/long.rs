@@ -19,7 +19,8 @@ fn resident(child: &Child) -> f64 {
 
 #[test]
 fn metrics_pictures_and_checkpoints_that_pile_up_take_no_memory() {
-    let steps = std::env::var("VAE_TEST_STEPS").map_or(10_000, |steps| steps.parse().unwrap());
+    let steps: u64 = std::env::var("VAE_TEST_STEPS").map_or(10_000, |steps| steps.parse().unwrap());
+    assert!(steps >= 1000 && steps.is_multiple_of(500), "{steps} steps");
     let place = Place::new();
     let line = format!("train --config tiny.json --steps {steps} --out run");
     let mut command = place.command(&format!("{line} --image-every 50 --save-every 50"));
@@ -32,8 +33,9 @@ fn metrics_pictures_and_checkpoints_that_pile_up_take_no_memory() {
     let mut memory_after = |step: u64| {
         let begins = format!("step {step} of ");
         assert!(messages.any(|line| line.unwrap().starts_with(&begins)));
-        let begins = |line: &String| line.starts_with("step ") && line.contains(" of ");
-        let lines = messages.by_ref().map(|line| line.unwrap()).filter(begins);
+        let is_of_step = |line: &String| line.starts_with("step ") && line.contains(" of ");
+        let lines = messages.by_ref().map(|line| line.unwrap());
+        let lines = lines.filter(is_of_step);
         let mut readings: Vec<f64> = (lines.take(steps as usize / 500 - 1))
             .map(|_| resident(&child))
             .collect();

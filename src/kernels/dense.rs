@@ -19,7 +19,8 @@ const IMAGE_BLOCK: usize = 64;
 /// first.
 const IMAGE_MULTIPLE: usize = 16;
 /// So many outputs of an image a thread may always compute at a time, and more where they are cheap
-/// ([`MULTIPLICATIONS`]): what they are made of is read anew for each block.
+/// ([`MULTIPLICATIONS`]): what they are made of is read anew for each block. A multiple of [`MR`], and of what is
+/// transposed at a time.
 const M_BLOCK: usize = 96;
 /// Outputs that the innermost loop of a product handles.
 const MR: usize = 6;

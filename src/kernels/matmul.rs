@@ -1,7 +1,8 @@
 //! Matrix products, on slices: the one place in the crate with `unsafe` code.
 //!
 //! The `gemm` crate works on raw pointers and picks the widest vector instructions of the processor
-//! at run time. This file checks bounds once, so that nothing outside of it has to.
+//! at run time. This file checks bounds once, so that nothing outside of it has to. What it reads can be asked for ahead
+//! ([`prefetch`]), which takes a pointer, too.
 
 use gemm::Parallelism;
 use std::marker::PhantomData;
@@ -93,8 +94,12 @@ impl<'a> Matrix<'a> {
         self.transposed().some_rows(columns).transposed()
     }
 
-    /// Asks the processor for the values of a row-major matrix, which it has in its cache when a product reads them. What
-    /// lies in stretches, as rows of some columns do, it would else notice too late.
+    /// [`prefetch`]es the values of a row-major matrix for a product. Of rows of some columns, which lie apart, a processor
+    /// would not notice by itself that they are read in turn.
+    ///
+    /// # Panics
+    ///
+    /// If the matrix is a transposed one.
     pub fn prefetch(&self) {
         for row in 0..self.rows {
             prefetch(self.row(row));
@@ -102,14 +107,13 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Asks the processor for values.
+/// Asks the processor to bring values into its cache, and does not wait for them. On others than x86-64 it does nothing.
 pub fn prefetch(values: &[f32]) {
     /// Values of a line of the cache.
     const LINE: usize = 16;
     for line in values.chunks(LINE) {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: this reads no memory that the program could see, whatever the address; and every processor of this
-        // kind has it.
+        // SAFETY: a hint. It neither faults nor changes anything, at whatever address, and each x86-64 has it.
         #[allow(unsafe_code)]
         unsafe {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

@@ -64,8 +64,7 @@ pub(super) fn forward(
     }
     let sizes: Vec<_> = primitives.iter().map(|p| sizes(p, training)).collect();
     for (saved, sizes) in saved.iter_mut().zip(&sizes) {
-        let take = |sizes: &Sizes| buffers.take(storage_len(&scaled(sizes, images)));
-        saved.transformed = sizes.as_ref().map(take);
+        saved.transformed = take_tiles(sizes.as_ref(), images, buffers);
     }
     let mut masks = Vec::new();
     let mut shards: Vec<Shard> = (0..images)
@@ -151,6 +150,11 @@ impl ForwardPass<'_> {
     }
 }
 
+/// Where the transformed tiles of all images have room, if there are any: they take `sizes` an image.
+fn take_tiles(sizes: Option<&Sizes>, images: usize, buffers: &Buffers) -> Option<Buffer> {
+    sizes.map(|sizes| buffers.take(storage_len(&scaled(sizes, images))))
+}
+
 /// For each shard its part of the place for a stage's transformed tiles, which take `sizes` an image.
 fn split_by_shard<'a>(
     tiles: Option<&'a mut [f32]>,
@@ -211,8 +215,8 @@ pub(super) fn backward(
     let sizes: Vec<_> = sizes
         .map(|tiled| tiled.map(|(c, tiling)| tiling.sizes(c.output)))
         .collect();
-    let take = |sizes: &Sizes| buffers.take(storage_len(&scaled(sizes, images)));
-    let mut transformed: Vec<_> = sizes.iter().map(|sizes| sizes.as_ref().map(take)).collect();
+    let take = |sizes: &Option<Sizes>| take_tiles(sizes.as_ref(), images, buffers);
+    let mut transformed: Vec<_> = sizes.iter().map(take).collect();
     for (sizes, transformed) in sizes.iter().zip(&mut transformed) {
         let parts = split_by_shard(transformed.as_deref_mut(), sizes.as_ref(), images, shard);
         for (shard, part) in shards.iter_mut().zip(parts) {

@@ -6,7 +6,7 @@ use plotters::prelude::*;
 
 const SIZE: (u32, u32) = (800, 500);
 
-/// No line has more points: its width is 800.
+/// No line has more points, nor are there more dots: the plot is 800 wide.
 const MOST_POINTS: usize = 1000;
 
 /// A curve over the steps of a training.
@@ -77,4 +77,26 @@ fn draw_into(
 /// As many points as there is room for.
 fn shown(points: &[(u64, f64)]) -> impl Iterator<Item = (u64, f64)> {
     evenly(points.len(), MOST_POINTS).map(|place| points[place])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_training_has_no_more_points_than_the_plot_can_show() {
+        let curve = |steps: u64| Curve {
+            name: "loss",
+            colour: (0, 0, 0),
+            line: (0..steps).map(|step| (step, 0.5)).collect(),
+            dots: Vec::new(),
+        };
+        let points = |steps| {
+            let svg = draw(&[curve(steps)], 1.0).expect("a plot");
+            let lines = svg.split("points=\"").skip(1);
+            let lines = lines.filter_map(|line| line.split('"').next());
+            lines.map(|line| line.split_whitespace().count()).max()
+        };
+        assert_eq!([points(7), points(5000)], [Some(7), Some(MOST_POINTS)]);
+    }
 }

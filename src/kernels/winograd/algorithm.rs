@@ -2,16 +2,20 @@
 
 use super::layout::TileOffset;
 use super::tile::{TileView, from_winograd, to_winograd};
-use super::transforms::{CHANNEL_BLOCK, a, adjoint, b_t, g};
+use super::transforms::{CHANNEL_BLOCK, MOST_DROPPED, a, adjoint, b_t, g};
 use crate::kernels::vectorized::vectorized;
 
 /// Tiles to transform: where each lies on its grid, and where among the transformed ones.
 pub type Tiles<'a> = dyn Iterator<Item = (TileView, TileOffset)> + 'a;
 
-/// Tiles to the Winograd domain: from a grid to the matrices of the points.
-pub type Transform = fn(&[f32], &mut Tiles, &mut [&mut [f32]]);
-/// The adjoint of a [`Transform`].
-pub type Adjoint = fn(&[&[f32]], &mut Tiles, &mut [f32]);
+/// A transform of tiles and its adjoint. Functions cannot be kept for iterators of every kind, hence [`Tiles`] of any.
+#[derive(Debug)]
+pub struct Pair {
+    /// To the Winograd domain: from a grid to the matrices of the points.
+    pub to_winograd: fn(&[f32], &mut Tiles, &mut [&mut [f32]]),
+    /// From the Winograd domain to a grid.
+    pub from_winograd: fn(&[&[f32]], &mut Tiles, &mut [f32]),
+}
 
 /// An algorithm for convolutions.
 #[derive(Debug)]
@@ -20,20 +24,20 @@ pub struct Algorithm {
     pub alpha: usize,
     /// Taps of a kernel along an axis: r.
     pub taps: usize,
-    /// The input transform `Bᵀ`, and its adjoint, which adds to what is on the grid, because such tiles overlap.
-    pub input: (Transform, Adjoint),
-    /// `A`, and its adjoint, the output transform.
-    pub output: (Transform, Adjoint),
-    /// The kernel transform `G`, and its adjoint.
-    pub kernel: (Transform, Adjoint),
+    /// For tiles that a convolution reads: the input transform `Bᵀ`, and its adjoint, which adds to what is on the grid,
+    /// because such tiles overlap.
+    pub read: Pair,
+    /// For tiles that a convolution writes: `A`, and its adjoint, the output transform.
+    pub written: Pair,
+    /// For kernels: the kernel transform `G`, and its adjoint.
+    pub kernel: Pair,
 }
 
 /// All of them.
-pub static ALGORITHMS: [Algorithm; 6] = [
+pub static ALGORITHMS: [Algorithm; 5] = [
     algorithm::<5, 2, 4>(),
     algorithm::<5, 3, 3>(),
     algorithm::<5, 4, 2>(),
-    algorithm::<8, 2, 7>(),
     algorithm::<8, 3, 6>(),
     algorithm::<8, 4, 5>(),
 ];
@@ -51,19 +55,22 @@ impl Algorithm {
 }
 
 const fn algorithm<const ALPHA: usize, const R: usize, const M: usize>() -> Algorithm {
-    assert!(ALPHA + 1 == M + R);
+    assert!(ALPHA + 1 == M + R && ALPHA > MOST_DROPPED + 1);
     Algorithm {
         alpha: ALPHA,
         taps: R,
-        input: (input_transform::<ALPHA>, input_transform_adjoint::<ALPHA>),
-        output: (
-            output_transform_adjoint::<ALPHA, M>,
-            output_transform::<ALPHA, M>,
-        ),
-        kernel: (
-            kernel_transform::<ALPHA, R>,
-            kernel_transform_adjoint::<ALPHA, R>,
-        ),
+        read: Pair {
+            to_winograd: input_transform::<ALPHA>,
+            from_winograd: input_transform_adjoint::<ALPHA>,
+        },
+        written: Pair {
+            to_winograd: output_transform_adjoint::<ALPHA, M>,
+            from_winograd: output_transform::<ALPHA, M>,
+        },
+        kernel: Pair {
+            to_winograd: kernel_transform::<ALPHA, R>,
+            from_winograd: kernel_transform_adjoint::<ALPHA, R>,
+        },
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Tiles at an edge have no value at some of the points, so that the matrices differ in size.
 
-use super::transforms::{CHANNEL_BLOCK, MOST_DROPPED, has, rank};
+use super::transforms::{CHANNEL_BLOCK, MOST_DROPPED, drop_order, has};
 use std::array::from_fn;
 
 /// The matrices of all points, or a stretch of each.
@@ -18,7 +18,8 @@ pub struct Cut {
     pub alpha: usize,
     /// Rows and columns of tiles.
     pub tiles: [usize; 2],
-    /// How many of them are whole; the last may be at an edge.
+    /// How many of them are whole; the last may be at an edge. A tile alone counts as whole, however much of it lies
+    /// beyond the grid: each point has a matrix.
     pub whole: [usize; 2],
     /// Points that a tile at an edge does without.
     pub dropped: [usize; 2],
@@ -42,9 +43,10 @@ impl Cut {
 
     /// The offset of the tile in row and column `number` of an image, among images of [`Cut::sizes`]`(each)`.
     pub fn offset(&self, image: usize, number: [usize; 2], each: usize) -> TileOffset {
-        let along = |axis: usize, rank: usize| match rank > 0 && rank <= self.dropped[axis] {
-            true => self.whole[axis],
-            false => self.tiles[axis],
+        let along = |axis: usize, order: usize| match order {
+            0 => self.tiles[axis],
+            order if order > self.dropped[axis] => self.tiles[axis],
+            _ => self.whole[axis],
         };
         let at = |rows, columns| ((image * rows + number[0]) * columns + number[1]) * each;
         TileOffset {
@@ -110,7 +112,7 @@ pub fn split_views_mut<'a>(
 pub struct TileOffset {
     /// Points that it does without, along rows and columns.
     pub dropped: [usize; 2],
-    /// In the matrices of points, by the [`rank`] of their row and column: tiles at an edge may be missing there.
+    /// In the matrices of points, by the [`drop_order`] of their row and column: tiles at an edge may be missing there.
     at: [[usize; MOST_DROPPED + 1]; MOST_DROPPED + 1],
     further: usize,
 }
@@ -136,6 +138,6 @@ impl TileOffset {
     /// The offset in the matrix of a point, of `ALPHA` along each axis.
     #[inline(always)]
     pub fn of<const ALPHA: usize>(&self, row: usize, column: usize) -> usize {
-        self.at[rank(ALPHA, row)][rank(ALPHA, column)] + self.further
+        self.at[drop_order(ALPHA, row)][drop_order(ALPHA, column)] + self.further
     }
 }

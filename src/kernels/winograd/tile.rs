@@ -1,7 +1,9 @@
 //! One tile on its way to the Winograd domain and back, along both axes.
 
 use super::layout::TileOffset;
-use super::transforms::{CHANNEL_BLOCK, ChannelBlock, Transform, TransformMatrix, has};
+use super::transforms::{
+    CHANNEL_BLOCK, ChannelBlock, MOST_DROPPED, Transform, TransformMatrix, has,
+};
 use crate::kernels::elementwise::add;
 
 /// Where a tile lies on a grid, in values.
@@ -35,7 +37,8 @@ macro_rules! with_matrix {
             0 => with_matrix!($transform[0], |$matrix, $dropped| $body),
             1 => with_matrix!($transform[1], |$matrix, $dropped| $body),
             2 => with_matrix!($transform[2], |$matrix, $dropped| $body),
-            _ => with_matrix!($transform[3], |$matrix, $dropped| $body),
+            3 => with_matrix!($transform[3], |$matrix, $dropped| $body),
+            more => unreachable!("{more} points dropped, of {MOST_DROPPED} at most"),
         }
     };
     ($transform:ident[$number:literal], |$matrix:ident, $dropped:ident| $body:block) => {{
@@ -64,7 +67,7 @@ pub fn to_winograd<const ALPHA: usize, const N: usize>(
         with_matrix!(transform, rows, |matrix, dropped| {
             for column in 0..N - columns {
                 let mut values = [[0.0; CHANNEL_BLOCK]; N];
-                for (row, value) in values.iter_mut().enumerate() {
+                for (row, value) in values.iter_mut().enumerate().take(N - dropped) {
                     let first = view.of(row, column) + channel;
                     value.copy_from_slice(&grid[first..first + CHANNEL_BLOCK]);
                 }

@@ -17,6 +17,7 @@ use crate::kernels::geometry::{Geometry, Grid};
 use crate::kernels::matmul::{Destination, Matrix, MatrixMut, matmul};
 use crate::kernels::padding::PaddedGrid;
 use crate::parallel::for_each;
+use std::array::from_fn;
 
 /// How a convolution is cut into tiles.
 #[derive(Debug, Clone, Copy)]
@@ -27,8 +28,9 @@ pub struct Tiling {
 }
 
 impl Tiling {
-    /// The tiling of a convolution that is worth it: one with neither too few nor too many taps, and with
-    /// channels by the block.
+    /// The tiling of a convolution that is worth it, one with neither too few nor too many taps, and with channels by the
+    /// block: of those there are the cheapest for a batch as it is by default. It is the same for any batch, as results
+    /// are.
     pub fn of(geometry: Geometry) -> Option<Self> {
         let by_block = |[_, _, channels]: [usize; 3]| channels.is_multiple_of(CHANNEL_BLOCK);
         if !by_block(geometry.large) || !by_block(geometry.small) {
@@ -45,7 +47,10 @@ impl Tiling {
         let [rows, columns, _] = geometry.small;
         let tiles = [rows, columns].map(|size| size.div_ceil(side));
         let whole = [rows, columns].map(|size| (size / side).max(1));
-        let missing = |size: usize| (size.next_multiple_of(side) - size).min(MOST_DROPPED);
+        let missing = |size: usize| match size < side {
+            true => 0,
+            false => (size.next_multiple_of(side) - size).min(MOST_DROPPED),
+        };
         let cut = Cut {
             alpha: algorithm.alpha,
             tiles,
@@ -59,15 +64,14 @@ impl Tiling {
         }
     }
 
-    /// What is written and read of a step's transformed tiles and weights, for an image of 64: more points make fewer
-    /// values of tiles, and more of weights.
+    /// Values that a step transforms for an image of a batch: more points make fewer of tiles, and more of weights.
     fn cost(&self) -> usize {
         /// Images of a batch, as it is by default.
         const IMAGES: usize = 64;
         let grids = [Grid::Large, Grid::Small];
         let tiles: usize = grids.iter().flat_map(|grid| self.sizes(*grid)).sum();
-        // Of weights there are those of the way there, of the way back, and their gradient.
-        tiles + 3 * self.weight_sizes().iter().sum::<usize>() / IMAGES
+        // Of tiles there are those of either grid on both ways; of weights those of each way, and their gradient.
+        2 * tiles + 3 * self.weight_sizes().iter().sum::<usize>() / IMAGES
     }
 
     /// Whether the weights take so much of a core's second-level cache that it is not worth fetching them for a few
@@ -128,17 +132,20 @@ impl Tiling {
             pad,
             ..
         } = self.geometry;
-        let (tiles, side) = (self.cut.tiles, self.algorithm.outputs());
+        let Cut { tiles, dropped, .. } = self.cut;
+        let reach = |last: usize| {
+            from_fn(|axis| (tiles[axis] - 1) * self.algorithm.outputs() + last - dropped[axis])
+        };
         match grid {
             Grid::Large => PaddedGrid {
                 grid: large,
                 top_left: pad,
-                size: tiles.map(|tiles| ((tiles - 1) * side + self.algorithm.alpha) * stride),
+                size: reach(self.algorithm.alpha).map(|size: usize| size * stride),
             },
             Grid::Small => PaddedGrid {
                 grid: small,
                 top_left: [0, 0],
-                size: tiles.map(|tiles| tiles * side),
+                size: reach(self.algorithm.outputs()),
             },
         }
     }
@@ -208,8 +215,12 @@ impl Tiling {
                 }
             };
             match grid {
-                Grid::Large => (self.algorithm.input.0)(padded, &mut self.large_tiles(image), to),
-                Grid::Small => (self.algorithm.output.0)(padded, &mut self.small_tiles(image), to),
+                Grid::Large => {
+                    (self.algorithm.read.to_winograd)(padded, &mut self.large_tiles(image), to);
+                }
+                Grid::Small => {
+                    (self.algorithm.written.to_winograd)(padded, &mut self.small_tiles(image), to);
+                }
             }
         }
     }
@@ -234,11 +245,13 @@ impl Tiling {
             match grid {
                 Grid::Large => {
                     tiles.fill(0.0);
-                    (self.algorithm.input.1)(&from, &mut self.large_tiles(image), tiles);
+                    (self.algorithm.read.from_winograd)(&from, &mut self.large_tiles(image), tiles);
                 }
-                Grid::Small => {
-                    (self.algorithm.output.1)(&from, &mut self.small_tiles(image), tiles)
-                }
+                Grid::Small => (self.algorithm.written.from_winograd)(
+                    &from,
+                    &mut self.small_tiles(image),
+                    tiles,
+                ),
             }
             if !padding.is_grid() {
                 padding.crop(padded, to);
@@ -310,16 +323,19 @@ mod tests {
     use crate::kernels::winograd::layout::{storage_len, views_mut};
     use crate::rng::{Purpose, normal};
 
-    const CHANNELS: usize = 16;
     const IMAGES: usize = 2;
+    /// Of the large grid and of the small one.
+    const CHANNELS: [usize; 2] = [32, 16];
 
-    fn geometry(kernel: usize, stride: usize, [rows, columns]: [usize; 2]) -> Geometry {
+    /// A convolution to a grid, with zeros around what it reads or without.
+    fn geometry(kernel: usize, stride: usize, small: [usize; 2], pad: usize) -> Geometry {
+        let large = small.map(|size| (size - 1) * stride + kernel - 2 * pad);
         Geometry {
-            large: [rows * stride, columns * stride, CHANNELS],
-            small: [rows, columns, CHANNELS],
+            large: [large[0], large[1], CHANNELS[0]],
+            small: [small[0], small[1], CHANNELS[1]],
             kernel,
             stride,
-            pad: [1, 1],
+            pad: [pad, pad],
         }
     }
 
@@ -328,7 +344,7 @@ mod tests {
     }
 
     /// Calls `visit` with the indices of each large value, small value and weight that a convolution multiplies.
-    fn products(g: Geometry, mut visit: impl FnMut(usize, usize, usize)) {
+    fn each_product(g: Geometry, mut visit: impl FnMut(usize, usize, usize)) {
         let at = |grid: [usize; 3], image, row, column| {
             ((image * grid[0] + row) * grid[1] + column) * grid[2]
         };
@@ -346,8 +362,9 @@ mod tests {
             if large[0] < g.large[0] && large[1] < g.large[1] {
                 let large = at(g.large, image, large[0], large[1]);
                 let small = at(g.small, image, row, column);
-                for (l, s) in (0..CHANNELS * CHANNELS).map(|n| (n / CHANNELS, n % CHANNELS)) {
-                    let weight = (s * CHANNELS + l) * g.kernel * g.kernel + tap;
+                let [l, s] = CHANNELS;
+                for (l, s) in (0..l * s).map(|number| (number / s, number % s)) {
+                    let weight = (s * CHANNELS[0] + l) * g.kernel * g.kernel + tap;
                     visit(large + l, small + s, weight);
                 }
             }
@@ -362,7 +379,7 @@ mod tests {
         };
         let [source_sizes, target_sizes] =
             [source, target].map(|grid| scaled(&tiling.sizes(grid), IMAGES));
-        let weights = tiling.weights(target, weight, &Buffers::default());
+        let weights = tiling.weights(target, weight, &used_buffers(&tiling));
         // What is left of something else must not matter.
         let mut padded = vec![f32::NAN; tiling.padded_len()];
         let mut transformed = vec![f32::NAN; storage_len(&source_sizes)];
@@ -375,6 +392,15 @@ mod tests {
         padded.fill(f32::NAN);
         tiling.transform_back(target, &target_tiles, &mut to, &mut padded);
         [to, transformed]
+    }
+
+    /// Buffers for weights that hold something else.
+    fn used_buffers(tiling: &Tiling) -> Buffers {
+        let buffers = Buffers::default();
+        let mut buffer = buffers.take(storage_len(&tiling.weight_sizes()));
+        buffer.fill(f32::NAN);
+        drop(buffer);
+        buffers
     }
 
     fn check_near(found: &[f32], expected: &[f64], what: &str) {
@@ -390,13 +416,14 @@ mod tests {
         let grids = (1..=15).map(|rows| [rows, (rows * 4) % 15 + 1]);
         for (grid, algorithm) in grids.flat_map(|grid| ALGORITHMS.iter().map(move |a| (grid, a))) {
             let stride = 1 + grid[0] % 2;
-            let g = geometry(algorithm.taps * stride, stride, grid);
+            let pad = usize::from(grid[0] % 3 > 0 && grid[1] > 1);
+            let g = geometry(algorithm.taps * stride, stride, grid, pad);
             let tiling = Tiling::with(g, algorithm);
-            let weight = random(1, CHANNELS * CHANNELS * g.kernel * g.kernel);
+            let weight = random(1, CHANNELS[0] * CHANNELS[1] * g.kernel * g.kernel);
             let large = random(2, IMAGES * g.values(Grid::Large));
             let small = random(3, IMAGES * g.values(Grid::Small));
             let mut expected = [large.len(), small.len(), weight.len()].map(|len| vec![0.0; len]);
-            products(g, |l, s, w| {
+            each_product(g, |l, s, w| {
                 let [large, small, weight] = [large[l], small[s], weight[w]].map(f64::from);
                 expected[0][l] += small * weight;
                 expected[1][s] += large * weight;
@@ -409,7 +436,8 @@ mod tests {
             let [to_small, v] = convolved(tiling, Grid::Small, &large, &weight);
             let [to_large, m] = convolved(tiling, Grid::Large, &small, &weight);
             let mut gradient = vec![f32::NAN; weight.len()];
-            tiling.weight_gradient(IMAGES, &v, &m, &mut gradient, &Buffers::default());
+            let buffers = used_buffers(&tiling);
+            tiling.weight_gradient(IMAGES, &v, &m, &mut gradient, &buffers);
             check_near(&to_large, &expected[0], &format!("large grids, {of}"));
             check_near(&to_small, &expected[1], &format!("small grids, {of}"));
             check_near(&gradient, &expected[2], &format!("gradient, {of}"));
@@ -423,7 +451,7 @@ mod tests {
                 let taps = kernel / stride;
                 let tiled = kernel % stride == 0 && (2..=4).contains(&taps);
                 assert_eq!(
-                    Tiling::of(geometry(kernel, stride, [7, 7])).is_some(),
+                    Tiling::of(geometry(kernel, stride, [7, 7], 0)).is_some(),
                     tiled,
                     "{kernel} by {stride}"
                 );
@@ -434,12 +462,12 @@ mod tests {
     #[test]
     fn more_points_are_for_more_taps_and_larger_grids() {
         let alpha = |kernel, stride, grid| {
-            let mut geometry = geometry(kernel, stride, grid);
+            let mut geometry = geometry(kernel, stride, grid, 0);
             (geometry.large[2], geometry.small[2]) = (64, 64);
             Tiling::of(geometry).map(|tiling| tiling.algorithm.alpha)
         };
         assert_eq!(alpha(4, 2, [7, 7]), Some(5));
-        assert_eq!(alpha(4, 2, [16, 16]), Some(5));
+        assert_eq!(alpha(4, 2, [32, 32]), Some(5));
         assert_eq!(alpha(4, 1, [2, 2]), Some(5));
         assert_eq!(alpha(4, 1, [7, 7]), Some(8));
         assert_eq!(alpha(3, 1, [14, 14]), Some(8));

@@ -1,6 +1,6 @@
 //! The weights of tiled convolutions: from PyTorch's order to the Winograd domain, and their gradients back.
 
-use super::layout::{TileOffset, scaled, split_views_mut, storage_len, views, views_mut};
+use super::layout::{Sizes, TileOffset, scaled, split_views_mut, storage_len, views, views_mut};
 use super::tile::TileView;
 use super::tiling::Tiling;
 use super::transforms::CHANNEL_BLOCK;
@@ -33,8 +33,7 @@ impl Tiling {
         let (area, channels) = (self.kernel_area(), self.geometry.large[2]);
         let row_len = self.small_columns();
         let torch = Matrix::new(torch, row_len, channels * area);
-        let block = vec![ROWS * row_len; self.algorithm.area()];
-        let stretches = split_views_mut(to, &self.weight_sizes(), &block);
+        let stretches = split_views_mut(to, &self.weight_sizes(), &self.block_sizes(row_len));
         let mut blocks: Vec<_> = (0..channels / ROWS).map(|_| Vec::new()).collect();
         for (number, stretch) in stretches.into_iter().enumerate() {
             blocks[number % (channels / ROWS)].push(stretch);
@@ -60,8 +59,7 @@ impl Tiling {
         let (area, phases) = (self.kernel_area(), self.phases());
         let row_len = self.geometry.large[2];
         let torch = Matrix::new(torch, self.small_columns() * row_len, area);
-        let block = vec![ROWS * row_len; self.algorithm.area()];
-        let blocks = split_views_mut(to, &self.weight_sizes(), &block);
+        let blocks = split_views_mut(to, &self.weight_sizes(), &self.block_sizes(row_len));
         for_each(blocks.into_iter().enumerate(), |(block, mut tiles)| {
             with_scratch(area * row_len, |weights| {
                 for row in 0..tiles[0].len() / row_len {
@@ -77,6 +75,11 @@ impl Tiling {
         });
     }
 
+    /// The sizes of [`ROWS`] rows.
+    fn block_sizes(&self, row_len: usize) -> Sizes {
+        vec![ROWS * row_len; self.algorithm.area()]
+    }
+
     fn kernel_area(&self) -> usize {
         self.geometry.kernel * self.geometry.kernel
     }
@@ -88,7 +91,7 @@ impl Tiling {
             self.tap_view(phase, row_len),
             TileOffset::even(row * row_len),
         );
-        (self.algorithm.kernel.0)(weights, &mut std::iter::once(tile), to);
+        (self.algorithm.kernel.to_winograd)(weights, &mut std::iter::once(tile), to);
     }
 
     /// Where a phase's taps lie in weights with `each` values a tap.
@@ -125,6 +128,7 @@ impl Tiling {
                 .chunks(TILES * rows)
                 .zip(small.chunks(TILES * columns));
             for (large, small) in parts {
+                // The product jumps about in them, and would wait for each line.
                 prefetch(large);
                 prefetch(small);
                 let large = Matrix::new(large, large.len() / rows, rows).transposed();
@@ -168,6 +172,6 @@ impl Tiling {
             self.tap_view(phase, row_len),
             TileOffset::even(row * row_len),
         );
-        (self.algorithm.kernel.1)(from, &mut std::iter::once(tile), weights);
+        (self.algorithm.kernel.from_winograd)(from, &mut std::iter::once(tile), weights);
     }
 }

@@ -110,7 +110,10 @@ impl Sheet<'_> {
         }
         let (stride, bands) = of(least);
         let limit = (2 * MOST_LINES).max(rows) / (self.sets.len() * (least + 1));
-        let some = evenly(stride, fitting(least)).collect();
+        let some = match fitting(least) {
+            1 => vec![0],
+            fitting => evenly(stride, fitting).collect(),
+        };
         Some(self.placing(least, some, stride, bands.min(limit.max(1))))
     }
 
