@@ -65,7 +65,8 @@ pub fn to_winograd<const ALPHA: usize, const N: usize>(
     let [rows, columns] = offset.dropped;
     for channel in (0..view.channels).step_by(CHANNEL_BLOCK) {
         with_matrix!(transform, rows, |matrix, dropped| {
-            for column in 0..N - columns {
+            // A loop that has the same length for all tiles, for the compiler to unroll it.
+            for column in (0..N).filter(|column| column + columns < N) {
                 let mut values = [[0.0; CHANNEL_BLOCK]; N];
                 for (row, value) in values.iter_mut().enumerate().take(N - dropped) {
                     let first = view.of(row, column) + channel;
@@ -126,7 +127,7 @@ pub fn from_winograd<const ALPHA: usize, const N: usize>(
             }
         });
         with_matrix!(transform, columns, |matrix, dropped| {
-            for (row, half) in half.iter().enumerate().take(N - rows) {
+            for (row, half) in half.iter().enumerate().filter(|(row, _)| row + rows < N) {
                 for (column, factors) in matrix.iter().enumerate().take(N - dropped) {
                     let values = product(factors, half);
                     let first = view.of(row, column) + channel;

@@ -389,6 +389,13 @@ mod tests {
         tiling.transform(source, from, &mut tiles, &mut padded);
         let mut target_tiles = views_mut(&mut products, &target_sizes);
         tiling.products(target, &tiles, &weights, &mut target_tiles);
+        let mut on_all_threads = vec![f32::NAN; products.len()];
+        tiling.products_on_all_threads(target, IMAGES, &transformed, &weights, &mut on_all_threads);
+        let mut target_tiles = views_mut(&mut products, &target_sizes);
+        let same = target_tiles
+            .iter()
+            .zip(views(&on_all_threads, &target_sizes));
+        assert!(same.into_iter().all(|(tiles, again)| **tiles == *again));
         padded.fill(f32::NAN);
         tiling.transform_back(target, &target_tiles, &mut to, &mut padded);
         [to, transformed]

@@ -244,6 +244,12 @@ mod tests {
         let (room, sheet) = (room(80, 24, BLOCKS), sheet(&set, 1, Some(11)));
         let placing = sheet.place(&room).expect("a picture fits");
         assert_eq!(placing.columns, [0, 2, 3, 5, 7, 8, 10]);
+        let narrow = Room {
+            columns: 15,
+            ..room
+        };
+        let narrow = sheet.place(&narrow).expect("a picture fits");
+        assert_eq!(narrow.columns, [0]);
         assert_eq!(placing.shown(22), 14);
         let drawn = sheet.draw(&placing, &room).expect("pictures");
         let grey = |x: u32, y: u32| drawn.get_pixel(x * 11, y * 11).0[0];
