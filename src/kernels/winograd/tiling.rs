@@ -391,7 +391,7 @@ mod tests {
         tiling.products(target, &tiles, &weights, &mut target_tiles);
         let mut on_all_threads = vec![f32::NAN; products.len()];
         tiling.products_on_all_threads(target, IMAGES, &transformed, &weights, &mut on_all_threads);
-        let mut target_tiles = views_mut(&mut products, &target_sizes);
+        let target_tiles = views_mut(&mut products, &target_sizes);
         let same = target_tiles
             .iter()
             .zip(views(&on_all_threads, &target_sizes));
