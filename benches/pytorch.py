@@ -6,6 +6,7 @@
     VENV/bin/python benches/pytorch.py step   [--data FOLDER] [--config FILE] [--batch-size N] [--threads N]
     VENV/bin/python benches/pytorch.py train  --data FOLDER [--config FILE] [--steps 2000]
     VENV/bin/python benches/pytorch.py sample --data FOLDER [--config FILE]
+    VENV/bin/python benches/pytorch.py throughput --data FOLDER [--config FILE]
 
 FOLDER holds the files of MNIST. Both sides read the model, the optimiser's constants and the batch size
 from the same configuration. With --device cuda both compute on the GPU; vae is then built with
@@ -17,6 +18,10 @@ step     milliseconds of a training step: batch, forward, backward, Adam, readin
 train    the whole process: start, read the data, train, evaluate the test images, write the weights. (vae
          also evaluates every 500 steps, and draws its pictures and checkpoints every 200.)
 sample   the whole process: start, load the trained model, draw 64 images, write them.
+throughput  what is done a second, and how many times as much as PyTorch does. Images drawn: 100,000 from a unit normal
+         prior, and written. Images encoded: the 60,000 of training read, their means and log variances written.
+         Importance samples: 1,000 decoded and weighed for each of 200 images. vae's are whole processes; PyTorch, in
+         batches of the size that it is fastest with, has been started and has compiled before.
 
 Every round runs each side once, one after the other, so that a machine whose speed drifts treats both
 alike; a ratio is taken within a round, and its median over the rounds is what to quote. The rounds of step
@@ -43,7 +48,7 @@ STRETCHES = 8
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["step", "train", "sample"])
+    parser.add_argument("what", choices=["step", "train", "sample", "throughput"])
     parser.add_argument("--data", help="folder with the four files of MNIST")
     parser.add_argument("--config", default=os.path.join(ROOT, "configs", "mnist.json"))
     parser.add_argument("--vae", default=os.path.join(ROOT, "target", "release", "vae"))
@@ -59,7 +64,7 @@ def arguments():
     options = parser.parse_args()
     options.rounds = options.rounds or (12 if options.what == "step" else 5)
     if options.what != "step" and not options.data:
-        parser.error("train and sample need --data")
+        parser.error("only step goes without --data")
     return options
 
 
@@ -191,6 +196,8 @@ def pytorch_process(options):
         return pytorch_sample(options, config, vae)
     if options.modes == ["channels_last"]:
         vae = vae.to(memory_format=torch.channels_last)
+    if options.what == "throughput":
+        return pytorch_throughput(options, config, vae)
     vae = vae.to(options.device)
     images = read_images(options.data, "train").to(options.device).float() / 255
     adam = torch.optim.Adam(vae.parameters(), config["learning_rate"],
@@ -242,6 +249,68 @@ def take_turns(timed_step):
                 took.append(timed_step(len(took)))
             stretches.append(statistics.mean(took))
         print(statistics.median(stretches) * 1e3, flush=True)
+
+
+TASKS = {"drawn": 100_000, "encoded": 60_000, "importance samples": 200_000}
+IMPORTANCE_SAMPLES = 1000
+# Each divides what there is to do.
+BATCH_SIZES = [50, 250, 1000]
+
+
+def pytorch_throughput(options, config, vae):
+    """Tells how many of what a line names were done a second."""
+    import numpy
+    import torch
+
+    encoder, decoder, heads = vae["encoder"], vae["decoder"], (vae["mean"], vae["log_variance"])
+    path = os.path.join(options.out, "pytorch.npy")
+
+    def encode(batch):
+        features = encoder(batch.float() / 255)
+        return [head(features) for head in heads]
+
+    def log_weights(image, mean, log_variance, noise):
+        latent = mean + torch.exp(0.5 * log_variance) * noise
+        log_likelihood = -0.5 * (decoder(latent) - image).square().sum(1)
+        return log_likelihood + 0.5 * (noise.square() + log_variance - latent.square()).sum(1)
+
+    compiled = torch.compile(dynamic=False) if options.modes == ["compile"] else lambda function: function
+    decode, encode, log_weights = compiled(decoder), compiled(encode), compiled(log_weights)
+    noise = lambda size: torch.randn(size, config["latent_dim"])
+
+    def draw(size, count):
+        images = torch.empty(count, *image_shape(config))
+        for to in images.split(size):
+            to.copy_(decode(noise(size)).view_as(to))
+        numpy.save(path, images.numpy())
+
+    def encode_all(size, count):
+        images = read_images(options.data, "train")[:count]
+        posteriors = [torch.stack(encode(batch)) for batch in images.split(size)]
+        numpy.save(path, torch.cat(posteriors, 1).numpy())
+
+    def weigh(size, count):
+        for image in read_images(options.data, "t10k")[:count // IMPORTANCE_SAMPLES]:
+            mean, log_variance = encode(image[None])
+            image = image.flatten() / 255
+            weights = [log_weights(image, mean, log_variance, noise(size)) for _ in range(IMPORTANCE_SAMPLES // size)]
+            torch.logsumexp(torch.cat(weights), 0).item()
+
+    def per_second(task, size, count):
+        begun = time.perf_counter()
+        {"drawn": draw, "encoded": encode_all, "importance samples": weigh}[task](size, count)
+        return count / (time.perf_counter() - begun)
+
+    with torch.no_grad():
+        best = {}
+        for task, count in TASKS.items():
+            for size in BATCH_SIZES:
+                per_second(task, size, count // 20)
+            best[task] = max(BATCH_SIZES, key=lambda size: per_second(task, size, count // 4))
+        print("ready", flush=True)
+        for line in sys.stdin:
+            task = line.strip()
+            print(per_second(task, best[task], TASKS[task]), flush=True)
 
 
 def pytorch_sample(options, config, vae):
@@ -346,7 +415,7 @@ class Vae:
 
 
 class PyTorch:
-    """A process that takes steps when it is asked to."""
+    """A process that does what it is asked to, and says how fast it was."""
 
     def __init__(self, options, folder, mode):
         command = pytorch_command(options, folder, mode)
@@ -359,8 +428,8 @@ class PyTorch:
     def begin(self):
         self.answer()
 
-    def turn(self, seconds):
-        self.process.stdin.write(f"{seconds}\n")
+    def turn(self, what):
+        self.process.stdin.write(f"{what}\n")
         self.process.stdin.flush()
         return float(self.answer())
 
@@ -417,10 +486,62 @@ def time_steps(options, folder):
     print(f"vae / PyTorch's best of the round: {ratio(lambda took: min(took[mode] for mode in options.modes)):.2f}")
 
 
+# Whole commands, in turn with a PyTorch that has been started.
+
+
+def vae_throughput(options, folder):
+    """For each task, the function that has vae do it and tells how many it does a second."""
+    import numpy
+
+    options.steps = 20
+    trained, command = vae_command(options, folder)
+    timed(command)
+    few, out = os.path.join(folder, "few.npz"), os.path.join(folder, "out.npy")
+    images = {split: read_images(options.data, split)[:200].numpy() for split in ["train", "t10k"]}
+    numpy.savez(few, x_train=images["train"], x_test=images["t10k"])
+    samples = str(IMPORTANCE_SAMPLES)
+    commands = {
+        "drawn": ["sample", out, "--n", str(TASKS["drawn"])],
+        "encoded": ["encode", out + ".npz", "--data", options.data, "--split", "train"],
+        "importance samples": ["evaluate", "--data", few, "--importance-samples", samples],
+    }
+    more = ["--model", trained, "--threads", str(options.threads)]
+    return {task: lambda task=task, command=command: TASKS[task] / timed([options.vae, *command, *more])[0]
+            for task, command in commands.items()}
+
+
+def time_throughput(options, folder):
+    ours = vae_throughput(options, folder)
+    with contextlib.ExitStack() as processes:
+        theirs = {}
+        for mode in options.modes:
+            theirs[mode] = PyTorch(options, folder, mode)
+            processes.callback(end, theirs[mode].process)
+            theirs[mode].begin()
+        for task, work in ours.items():
+            turns = {"vae": work} | {mode: lambda side=side: side.turn(task) for mode, side in theirs.items()}
+            rounds = []
+            for number in range(options.rounds):
+                rounds.append({})
+                for name, turn in turns.items():
+                    # What one has written is not to be brought to the disk in the turn of another.
+                    os.sync()
+                    rounds[-1][name] = turn()
+                speeds = ", ".join(f"{name} {speed:,.0f}/s" for name, speed in rounds[-1].items())
+                print(f"{task}, round {number + 1}: {speeds}", flush=True)
+            times = lambda of: statistics.median(speeds["vae"] / of(speeds) for speeds in rounds)
+            for mode in options.modes:
+                print(f"{task}: {times(lambda speeds: speeds[mode]):.2f} times PyTorch {mode}")
+            best = times(lambda speeds: max(speeds[mode] for mode in options.modes))
+            print(f"{task}: {best:.2f} times PyTorch's best of the round")
+
+
 def main(options):
     with tempfile.TemporaryDirectory() as folder:
         if options.what == "step":
             return time_steps(options, folder)
+        if options.what == "throughput":
+            return time_throughput(options, folder)
         options.modes, trained = ["eager"], None
         if options.what == "sample":
             options.steps = 20
