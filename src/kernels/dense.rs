@@ -36,17 +36,28 @@ pub fn padded_batch(images: usize) -> usize {
     images.next_multiple_of(IMAGE_MULTIPLE).min(IMAGE_BLOCK)
 }
 
-/// Images as columns, and columns of zeros beyond them.
+/// Images as columns, and columns of zeros beyond them. Grids of so many channels, which lie beside each other, become
+/// lists of values, channel first, on the way; what is a list already has one place, and all of its values are channels.
 ///
 /// # Shapes
 ///
-/// - input: (images, inputs)
-/// - columns: (inputs, [`padded_batch`])
-pub fn pad_batch(input: Matrix, columns: MatrixMut) {
-    let inputs = columns.rows();
-    let (to, mut beyond) = columns.split_columns(input.rows());
-    transpose_on_all_threads(input, to);
-    (0..inputs).for_each(|row| beyond.row(row).fill(0.0));
+/// - input: (images, inputs); of grids, inputs are (places, channels)
+/// - columns: (inputs, [`padded_batch`]); of grids, inputs are (channels, places)
+pub fn pad_batch(input: Matrix, channels: usize, columns: &mut [f32]) {
+    let (inputs, places) = (input.columns(), input.columns() / channels);
+    let batch = columns.len() / inputs;
+    let pad = |place: usize, to: MatrixMut, transpose: fn(Matrix, MatrixMut)| {
+        let (to, mut beyond) = to.split_columns(input.rows());
+        let values = place * channels..(place + 1) * channels;
+        transpose(input.some_columns(values), to);
+        (0..channels).for_each(|channel| beyond.row(channel).fill(0.0));
+    };
+    let columns = MatrixMut::new(columns, places * batch).by_columns(batch);
+    let columns = columns.into_iter().enumerate();
+    match places {
+        1 => columns.for_each(|(place, to)| pad(place, to, transpose_on_all_threads)),
+        _ => for_each(columns, |(place, to)| pad(place, to, transpose)),
+    }
 }
 
 /// `output = activation(inputᵀ weightᵀ + bias)`.

@@ -85,11 +85,18 @@ impl FusedOp {
             primitive: None,
         };
         let mut all_saved: Vec<Saved> = stages.iter().enumerate().map(save).collect();
-        for segment in segments(stages) {
+        for mut segment in segments(stages) {
+            let flattened = flattened_by_dense(stages, segment.end).filter(|_| !training);
+            segment.end -= usize::from(flattened.is_some());
             let (before, saved) = all_saved[..segment.end].split_at_mut(segment.start);
-            let input = before.last().map_or(input, |saved| &saved.output);
-            let first = &stages[segment.start];
+            let mut outputs = before.iter().rev().map(|saved| &*saved.output);
+            let input = outputs.find(|output| !output.is_empty()).unwrap_or(input);
+            let Some(first) = stages[segment.clone()].first() else {
+                continue;
+            };
             if let Some(layers) = first.dense() {
+                let channels = flattened_by_dense(stages, segment.start).filter(|_| !training);
+                let input = (input, channels);
                 dense::forward(layers, input, images, &mut saved[0], buffers)?;
             } else if first.has_large_weights() {
                 let place = (segment.start, first);
@@ -179,6 +186,18 @@ impl FusedOp {
             }
         }
         Ok(())
+    }
+}
+
+/// The channels of the grids that the last stage before `position` flattens, if a dense stage is there. Where nobody reads
+/// the lists again, such a stage can do it on its way.
+fn flattened_by_dense(stages: &[Stage<Layer>], position: usize) -> Option<usize> {
+    let is_dense = stages
+        .get(position)
+        .is_some_and(|stage| stage.dense().is_some());
+    match stages[..position].last() {
+        Some(Stage::Flatten([_, _, channels])) if is_dense => Some(*channels),
+        _ => None,
     }
 }
 
