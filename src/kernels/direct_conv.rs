@@ -336,11 +336,10 @@ impl BackwardData<'_> {
             self.vectors::<S, P, 1>(simd, row, column, vector);
         }
         // One by one, for the compiler to know how many values there are.
-        match place_step(self.geometry) {
-            2 => self.add_patches::<2>(P, 2, [row, column]),
-            6 => self.add_patches::<6>(P, 6, [row, column]),
-            step if step.is_multiple_of(4) => self.add_patches::<4>(P, step, [row, column]),
-            step => self.add_patches::<1>(P, step, [row, column]),
+        match (place_step(self.geometry), kernel_row(self.geometry)) {
+            (2, 4) => self.add_halves::<P, 2, 4>([row, column]),
+            (6, 12) => self.add_halves::<P, 6, 12>([row, column]),
+            _ => self.add_any_patches(P, [row, column]),
         }
     }
 
@@ -368,6 +367,39 @@ impl BackwardData<'_> {
         for (place, sums) in sums.iter().enumerate() {
             let first = place * vectors + vector;
             patches[first..first + V].copy_from_slice(sums);
+        }
+    }
+
+    /// Adds the patches of some places, from the `first` on, to the padded grid. A row of the kernel has `ROW` values, half of
+    /// which, `STEP`, the next place has, too. Where places meet, what each gives is added from left to right.
+    #[inline(always)]
+    fn add_halves<const P: usize, const STEP: usize, const ROW: usize>(
+        &mut self,
+        [row, column]: [usize; 2],
+    ) {
+        let Geometry { kernel, stride, .. } = *self.geometry;
+        let patches = &self.patches[..P * kernel * ROW];
+        for tap_row in 0..kernel {
+            let at = (row * stride + tap_row) * padded_row_len(self.geometry) + column * STEP;
+            let to = &mut self.padded[at..][..(P + 1) * STEP];
+            let (to, _) = to.as_chunks_mut::<STEP>();
+            let mut before = [0.0; STEP];
+            for (place, to) in to[..P].iter_mut().enumerate() {
+                let patch: &[f32; ROW] = chunk_at(patches, (place * kernel + tap_row) * ROW);
+                *to = from_fn(|value| to[value] + before[value] + patch[value]);
+                before = from_fn(|value| patch[STEP + value]);
+            }
+            let last = &mut to[P];
+            *last = from_fn(|value| last[value] + before[value]);
+        }
+    }
+
+    /// The same for any kernel that the stride divides.
+    #[inline(always)]
+    fn add_any_patches(&mut self, places: usize, first: [usize; 2]) {
+        match place_step(self.geometry) {
+            step if step.is_multiple_of(4) => self.add_patches::<4>(places, step, first),
+            step => self.add_patches::<1>(places, step, first),
         }
     }
 
