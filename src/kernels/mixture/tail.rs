@@ -2,31 +2,62 @@
 
 use crate::kernels::exponential::exp_f64;
 use crate::kernels::vectorized::vectorized;
+use std::array::from_fn;
 use std::f64::consts::TAU;
 
-/// Normal distributions of one dimension, with weights.
-#[derive(Debug)]
+/// Values of a processor's longest vectors.
+pub const LANES: usize = 8;
+
+/// Of as many normal distributions the weights, means and deviations.
+pub type Vectors<'a> = [&'a [f64; LANES]; 3];
+
+/// Normal distributions of one dimension, with weights. The last may be there again without weight, so that they are whole
+/// vectors.
+#[derive(Debug, Default)]
 pub struct Normals {
-    pub weights: Vec<f64>,
-    pub means: Vec<f64>,
-    pub deviations: Vec<f64>,
+    weights: Vec<f64>,
+    means: Vec<f64>,
+    deviations: Vec<f64>,
+    /// One over each deviation: quotients would take longer than all else.
+    inverses: Vec<f64>,
+    /// Which they are of those that they were chosen from.
+    chosen: Vec<usize>,
 }
 
 impl Normals {
-    /// None, with room for so many.
-    pub fn with_capacity(count: usize) -> Self {
-        Self {
-            weights: Vec::with_capacity(count),
-            means: Vec::with_capacity(count),
-            deviations: Vec::with_capacity(count),
+    /// Becomes those that have a part of some that are given by weights, means, deviations and one over
+    /// each of these.
+    pub fn choose(&mut self, from: [&[f64]; 4], has_part: impl Fn(usize) -> bool) {
+        // All are written, for the processor has nothing to foresee by which of them will be.
+        let given = from[0].len();
+        self.chosen.resize(given, 0);
+        let mut count = 0;
+        for component in 0..given {
+            self.chosen[count] = component;
+            count += usize::from(has_part(component));
         }
+        let chosen = &self.chosen[..count];
+        let whole = count.next_multiple_of(LANES);
+        let columns = [
+            &mut self.weights,
+            &mut self.means,
+            &mut self.deviations,
+            &mut self.inverses,
+        ];
+        for (to, from) in columns.into_iter().zip(from) {
+            to.clear();
+            to.extend(chosen.iter().map(|&component| from[component]));
+            to.resize(whole, to.last().copied().unwrap_or_default());
+        }
+        self.weights[count..].fill(0.0);
     }
 
-    /// Adds one.
-    pub fn push(&mut self, weight: f64, mean: f64, deviation: f64) {
-        self.weights.push(weight);
-        self.means.push(mean);
-        self.deviations.push(deviation);
+    /// All of them.
+    pub fn vectors(&self) -> impl Iterator<Item = Vectors<'_>> {
+        let [weights, means, deviations] =
+            [&self.weights, &self.means, &self.deviations].map(|values| values.as_chunks().0);
+        let each = weights.iter().zip(means).zip(deviations);
+        each.map(|((weights, means), deviations)| [weights, means, deviations])
     }
 }
 
@@ -50,17 +81,18 @@ pub fn beyond(normals: &Normals, z: f64, side: f64, scratch: &mut Vec<f64>) -> B
     let (tails, others) = scratch.split_at_mut(count);
     let (densities, slopes) = others.split_at_mut(count);
     of_each(normals, z, side, tails, densities, slopes);
-    let (mut tail, mut density, mut slope) = (0.0, 0.0, 0.0);
-    for component in 0..count {
-        tail += tails[component];
-        density += densities[component];
-        slope += slopes[component];
-    }
+    let sum = |terms: &[f64]| -> f64 {
+        let vectors = terms.as_chunks::<LANES>().0.iter();
+        let lanes = vectors.fold([0.0; LANES], |sums, terms| {
+            from_fn(|lane| sums[lane] + terms[lane])
+        });
+        lanes.iter().sum()
+    };
     let scale = 1.0 / TAU.sqrt();
     Beyond {
-        tail,
-        density: scale * density,
-        slope: scale * slope,
+        tail: sum(tails),
+        density: scale * sum(densities),
+        slope: scale * sum(slopes),
     }
 }
 
@@ -75,18 +107,18 @@ vectorized! {
         slopes: &mut [f64],
     ) {
         let count = tails.len();
-        let [weights, means, deviations] =
-            [&normals.weights, &normals.means, &normals.deviations].map(|values| &values[..count]);
+        let [weights, means, inverses] =
+            [&normals.weights, &normals.means, &normals.inverses].map(|values| &values[..count]);
         let (densities, slopes) = (&mut densities[..count], &mut slopes[..count]);
         for component in 0..count {
-            let y = side * ((z - means[component]) / deviations[component]);
+            let y = side * ((z - means[component]) * inverses[component]);
             let exponential = exp_f64(-0.5 * y * y);
             let outer = exponential * mills_ratio(y.abs());
             let tail = if y > 0.0 { outer } else { 1.0 - outer };
-            let density = weights[component] * exponential / deviations[component];
+            let density = weights[component] * exponential * inverses[component];
             tails[component] = weights[component] * tail;
             densities[component] = density;
-            slopes[component] = -side * density * y / deviations[component];
+            slopes[component] = -side * density * y * inverses[component];
         }
     }
 }
@@ -122,12 +154,15 @@ fn mills_ratio(y: f64) -> f64 {
         2.050_347_004_741_227_6e-1,
     ];
     let near = 4.0 / (4.0 + y.min(36.0));
-    let place = (near - 0.55) / 0.45;
-    let mut sum = 0.0;
-    for coefficient in POLYNOMIAL {
-        sum = sum * place + coefficient;
+    let place = (near - 0.55) * (1.0 / 0.45);
+    // Even and odd powers apart: each sum waits for half as many.
+    let square = place * place;
+    let (mut even, mut odd) = (POLYNOMIAL[0], 0.0);
+    for [of_odd, of_even] in POLYNOMIAL[1..].as_chunks().0 {
+        odd = odd * square + of_odd;
+        even = even * square + of_even;
     }
-    near * sum
+    near * (odd * place + even)
 }
 
 #[cfg(test)]
@@ -136,10 +171,37 @@ mod tests {
     use libm::erfc;
     use std::f64::consts::FRAC_1_SQRT_2;
 
+    fn normals(weights: &[f64], means: &[f64], deviations: &[f64]) -> Normals {
+        let inverses: Vec<f64> = deviations.iter().map(|deviation| 1.0 / deviation).collect();
+        let mut normals = Normals::default();
+        normals.choose([weights, means, deviations, &inverses], |_| true);
+        normals
+    }
+
+    #[test]
+    fn those_that_have_no_part_are_left_out() {
+        let all: Vec<f64> = (1..=20).map(f64::from).collect();
+        let mut some = normals(&all, &all, &all);
+        assert_eq!(some.means[..20], all);
+        for chosen in [vec![], vec![3.0], vec![1.0, 2.0, 20.0], all[4..].to_vec()] {
+            let has_part = |component: usize| chosen.contains(&all[component]);
+            some.choose([&all; 4], has_part);
+            let (weights, others) = some.weights.split_at(chosen.len());
+            assert_eq!(weights, chosen);
+            assert!(others.len() < LANES && some.weights.len().is_multiple_of(LANES));
+            assert!(others.iter().all(|&weight| weight == 0.0));
+            let last = chosen.last();
+            assert!(
+                some.deviations[chosen.len()..]
+                    .iter()
+                    .all(|d| Some(d) == last)
+            );
+        }
+    }
+
     #[test]
     fn tails_are_those_of_the_definition_far_out_too() {
-        let mut unit = Normals::with_capacity(9);
-        unit.push(1.0, 0.0, 1.0);
+        let unit = normals(&[1.0], &[0.0], &[1.0]);
         for i in -3600..=3600 {
             let z = f64::from(i) / 100.0;
             for side in [1.0, -1.0] {
@@ -157,11 +219,10 @@ mod tests {
 
     #[test]
     fn density_and_slope_are_the_derivatives_of_the_tail() {
-        let mut normals = Normals::with_capacity(9);
-        for i in 0..9 {
-            let i = f64::from(i);
-            normals.push(1.0 / 9.0, i - 2.0, 0.3 + 0.2 * i);
-        }
+        let of_each =
+            |value: fn(f64) -> f64| (0..9).map(|i| value(f64::from(i))).collect::<Vec<_>>();
+        let (means, deviations) = (of_each(|i| i - 2.0), of_each(|i| 0.3 + 0.2 * i));
+        let normals = normals(&[1.0 / 9.0; 9], &means, &deviations);
         let at = |z: f64| beyond(&normals, z, 1.0, &mut Vec::new());
         for z in [-3.0, -0.7, 0.1, 2.2, 6.0] {
             let step = 1e-5;

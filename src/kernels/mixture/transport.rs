@@ -1,10 +1,11 @@
 //! From the unit normal distribution onto a mixture.
 
-use super::density::Mixture;
-use super::tail::{Beyond, Normals, beyond};
+use super::density::{Component, Mixture};
+use super::tail::{Beyond, LANES, Normals, beyond};
 use crate::kernels::exponential::exp_f64;
 use crate::kernels::vectorized::vectorized;
 use libm::erfc;
+use std::array::from_fn;
 use std::f64::consts::FRAC_1_SQRT_2;
 
 /// Components that are this much less likely than the likeliest have no part in a coordinate, in nats.
@@ -18,23 +19,49 @@ const LAST_STEP: f64 = 1e-6;
 /// The map of the unit normal distribution onto a mixture: coordinate by coordinate, each the quantile of its
 /// distribution given those before it (Rosenblatt, 1952, "Remarks on a multivariate transformation"). Near points stay
 /// near.
+///
+/// What is of each component lies together, so that a processor's vectors go through the components.
 #[derive(Debug)]
-pub struct Transport<'a> {
-    mixture: &'a Mixture,
-    /// The logarithms of the weights of components, and of each one's deviations: (components, dimensions).
+pub struct Transport {
+    /// The logarithms of the weights: (components).
     log_weights: Vec<f64>,
-    log_deviations: Vec<f64>,
+    coordinates: Vec<Coordinate>,
 }
 
-impl<'a> Transport<'a> {
+/// What is known of a coordinate before those before it are.
+#[derive(Debug)]
+struct Coordinate {
+    /// Its mean: (components).
+    mean: Vec<f64>,
+    /// Its row of the Cholesky factor, as far as the diagonal: for each coordinate (components).
+    factors: Vec<Vec<f64>>,
+    /// Its deviation, which is on the diagonal, one over it, and its logarithm: (components).
+    deviation: Vec<f64>,
+    inverse: Vec<f64>,
+    log_deviation: Vec<f64>,
+}
+
+impl Transport {
     /// The map onto a mixture.
-    pub fn onto(mixture: &'a Mixture) -> Self {
-        let components = mixture.components.iter();
-        let deviations = components.flat_map(|c| c.cholesky.iter().step_by(mixture.dimensions + 1));
+    pub fn onto(mixture: &Mixture) -> Self {
+        let Mixture {
+            dimensions,
+            components,
+        } = mixture;
+        let of_each = |value: &dyn Fn(&Component) -> f64| components.iter().map(value).collect();
+        let coordinates = (0..*dimensions).map(|row| {
+            let factor = |column: usize| move |c: &Component| c.cholesky[row * dimensions + column];
+            Coordinate {
+                mean: of_each(&|component| component.mean[row]),
+                factors: (0..row).map(|column| of_each(&factor(column))).collect(),
+                deviation: of_each(&factor(row)),
+                inverse: of_each(&|component| 1.0 / factor(row)(component)),
+                log_deviation: of_each(&|component| factor(row)(component).ln()),
+            }
+        });
         Self {
-            mixture,
-            log_weights: mixture.components.iter().map(|c| c.weight.ln()).collect(),
-            log_deviations: deviations.map(|deviation| deviation.ln()).collect(),
+            log_weights: of_each(&|component| component.weight.ln()),
+            coordinates: coordinates.collect(),
         }
     }
 
@@ -44,70 +71,95 @@ impl<'a> Transport<'a> {
     ///
     /// - normal, output: (dimensions)
     pub fn of(&self, normal: &[f64]) -> Vec<f64> {
-        let (dimensions, components) = (self.mixture.dimensions, &self.mixture.components);
-        let mut point = Vec::with_capacity(dimensions);
+        let components = self.log_weights.len();
+        let mut point = Vec::with_capacity(normal.len());
         // Of each component: the logarithm of its likelihood given the coordinates so far, and what the unit normal
-        // distribution would have in their place.
+        // distribution would have in the place of each of them.
         let mut logs = self.log_weights.clone();
-        let mut whites = vec![0.0; components.len() * dimensions];
-        let mut conditionals = Vec::with_capacity(components.len());
-        for (row, &u) in normal.iter().enumerate() {
-            let each = components.iter().zip(whites.chunks_exact(dimensions));
-            conditionals.clear();
-            conditionals.extend(each.map(|(component, white)| {
-                let factors = &component.cholesky[row * dimensions..][..=row];
-                let known = factors.iter().zip(&white[..row]).map(|(l, y)| l * y);
-                Conditional {
-                    mean: component.mean[row] + known.sum::<f64>(),
-                    deviation: factors[row],
-                }
-            }));
-            let z = quantile(&conditionals, &logs, u);
-            let each = logs.iter_mut().zip(whites.chunks_exact_mut(dimensions));
-            let log_deviations = self.log_deviations.iter().skip(row).step_by(dimensions);
-            for (((log, white), c), log_deviation) in each.zip(&conditionals).zip(log_deviations) {
-                let y = (z - c.mean) / c.deviation;
-                *log -= 0.5 * y * y + log_deviation;
-                white[row] = y;
-            }
+        let mut whites: Vec<Vec<f64>> = Vec::with_capacity(normal.len());
+        let mut mean = vec![0.0; components];
+        let mut weights = vec![0.0; components];
+        let mut normals = Normals::default();
+        let mut terms = Vec::new();
+        for (coordinate, &u) in self.coordinates.iter().zip(normal) {
+            conditional_mean(coordinate, &whites, &mut mean);
+            let highest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            exp_each(&logs, highest, &mut weights);
+            let Coordinate {
+                deviation, inverse, ..
+            } = coordinate;
+            normals.choose([&weights, &mean, deviation, inverse], |component| {
+                logs[component] >= highest - NEGLIGIBLE
+            });
+            let z = quantile(&normals, u, &mut terms);
+            let mut white = vec![0.0; components];
+            condition(coordinate, &mean, z, &mut logs, &mut white);
+            whites.push(white);
             point.push(z);
         }
         point
     }
 }
 
-/// A coordinate's distribution in one component, given the coordinates before it.
-struct Conditional {
-    mean: f64,
-    deviation: f64,
+vectorized! {
+    /// The mean of a coordinate in each component, given the coordinates before it.
+    fn conditional_mean(coordinate: &Coordinate, whites: &[Vec<f64>], mean: &mut [f64]) {
+        mean.fill(0.0);
+        for (factors, white) in coordinate.factors.iter().zip(whites) {
+            for ((mean, factor), y) in mean.iter_mut().zip(factors).zip(white) {
+                *mean += factor * y;
+            }
+        }
+        for (known, mean) in mean.iter_mut().zip(&coordinate.mean) {
+            *known += mean;
+        }
+    }
+}
+
+vectorized! {
+    /// Takes into account that a coordinate is `z`, where it has such a `mean`.
+    fn condition(
+        coordinate: &Coordinate,
+        mean: &[f64],
+        z: f64,
+        logs: &mut [f64],
+        white: &mut [f64],
+    ) {
+        let Coordinate { inverse, log_deviation, .. } = coordinate;
+        let each = logs.iter_mut().zip(white).zip(mean).zip(inverse).zip(log_deviation);
+        for ((((log, white), mean), inverse), log_deviation) in each {
+            let y = (z - mean) * inverse;
+            *log -= 0.5 * y * y + log_deviation;
+            *white = y;
+        }
+    }
 }
 
 /// Where a mixture of normal distributions of one dimension has as much to its left as the unit normal one has to
-/// the left of `u`. The weights are given by their logarithms, up to a constant.
-fn quantile(conditionals: &[Conditional], logs: &[f64], u: f64) -> f64 {
-    let normals = likely(conditionals, logs);
-    let total: f64 = normals.weights.iter().sum();
+/// the left of `u`. `terms` is scratch.
+fn quantile(normals: &Normals, u: f64, terms: &mut Vec<f64>) -> f64 {
+    let mut outline = Outline::default();
+    look_over(normals, u, &mut outline);
+    let Outline {
+        total,
+        mut low,
+        mut high,
+        least,
+        ..
+    } = outline;
     // The smaller tail, which keeps its precision far out.
     let side = if u > 0.0 { 1.0 } else { -1.0 };
     let wanted = total * 0.5 * erfc(u.abs() * FRAC_1_SQRT_2);
-    // Each component's own quantile; that of the mixture lies between them.
-    let each = || normals.means.iter().zip(&normals.deviations);
-    let own = each().map(|(mean, deviation)| mean + deviation * u);
-    let (mut low, mut high) = own.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), z| {
-        (low.min(z), high.max(z))
-    });
-    let least = each().fold(f64::INFINITY, |least, (_, deviation)| least.min(*deviation));
     // Halley's steps from the quantile of the normal distribution with the same moments, and a half of what is left where
     // one leads out of that or does not come closer.
-    let mut z = normal_quantile(&normals, total, u).max(low).min(high);
+    let mut z = outline.normal_quantile(u).max(low).min(high);
     let mut step = high - low;
-    let mut scratch = Vec::new();
     for _ in 0..MOST_STEPS {
         let Beyond {
             tail,
             density,
             slope,
-        } = beyond(&normals, z, side, &mut scratch);
+        } = beyond(normals, z, side, terms);
         let missing = side * (tail - wanted);
         if missing > 0.0 {
             low = z;
@@ -133,20 +185,6 @@ fn quantile(conditionals: &[Conditional], logs: &[f64], u: f64) -> f64 {
     z
 }
 
-/// The components that have a part, with weights of which the highest is 1.
-fn likely(conditionals: &[Conditional], logs: &[f64]) -> Normals {
-    let highest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mut weights = vec![0.0; logs.len()];
-    exp_each(logs, highest, &mut weights);
-    let mut normals = Normals::with_capacity(conditionals.len());
-    for ((log, weight), c) in logs.iter().zip(weights).zip(conditionals) {
-        if *log >= highest - NEGLIGIBLE {
-            normals.push(weight, c.mean, c.deviation);
-        }
-    }
-    normals
-}
-
 vectorized! {
     /// Numbers from their logarithms, over the one of which the logarithm is `highest`.
     fn exp_each(logs: &[f64], highest: f64, to: &mut [f64]) {
@@ -156,26 +194,58 @@ vectorized! {
     }
 }
 
-/// The quantile of the normal distribution that has the mean and the variance of a mixture whose weights sum up to
-/// `total`.
-fn normal_quantile(normals: &Normals, total: f64, u: f64) -> f64 {
-    let Normals {
-        weights,
-        means,
-        deviations,
-    } = normals;
-    let (mut mean, mut square) = (0.0, 0.0);
-    for ((weight, center), deviation) in weights.iter().zip(means).zip(deviations) {
-        mean += weight * center;
-        square += weight * (center * center + deviation * deviation);
+/// Of a mixture of normal distributions of one dimension, what its quantile is looked for by.
+#[derive(Default)]
+struct Outline {
+    /// The sum of the weights, and that of the first and second moments with them.
+    total: f64,
+    first: f64,
+    second: f64,
+    /// The least and the greatest of the components' own quantiles, between which that of the mixture lies.
+    low: f64,
+    high: f64,
+    /// The least deviation.
+    least: f64,
+}
+
+impl Outline {
+    /// The quantile of the normal distribution that has the mixture's mean and variance.
+    fn normal_quantile(&self, u: f64) -> f64 {
+        let (mean, square) = (self.first / self.total, self.second / self.total);
+        mean + (square - mean * mean).max(0.0).sqrt() * u
     }
-    let (mean, square) = (mean / total, square / total);
-    mean + (square - mean * mean).max(0.0).sqrt() * u
+}
+
+vectorized! {
+    /// Finds the [`Outline`] of a mixture for its quantile at `u`.
+    fn look_over(normals: &Normals, u: f64, to: &mut Outline) {
+        let [mut total, mut first, mut second] = [[0.0; LANES]; 3];
+        let [mut low, mut least] = [[f64::INFINITY; LANES]; 2];
+        let mut high = [f64::NEG_INFINITY; LANES];
+        for [weight, mean, deviation] in normals.vectors() {
+            let own: [f64; LANES] = from_fn(|lane| mean[lane] + deviation[lane] * u);
+            let square: [f64; LANES] =
+                from_fn(|lane| mean[lane] * mean[lane] + deviation[lane] * deviation[lane]);
+            total = from_fn(|lane| total[lane] + weight[lane]);
+            first = from_fn(|lane| first[lane] + weight[lane] * mean[lane]);
+            second = from_fn(|lane| second[lane] + weight[lane] * square[lane]);
+            low = from_fn(|lane| own[lane].min(low[lane]));
+            high = from_fn(|lane| own[lane].max(high[lane]));
+            least = from_fn(|lane| deviation[lane].min(least[lane]));
+        }
+        *to = Outline {
+            total: total.iter().sum(),
+            first: first.iter().sum(),
+            second: second.iter().sum(),
+            low: low.into_iter().fold(f64::INFINITY, f64::min),
+            high: high.into_iter().fold(f64::NEG_INFINITY, f64::max),
+            least: least.into_iter().fold(f64::INFINITY, f64::min),
+        };
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::density::Component;
     use super::*;
     use crate::rng::{Purpose, normal};
 
