@@ -20,8 +20,9 @@ train    the whole process: start, read the data, train, evaluate the test image
 sample   the whole process: start, load the trained model, draw 64 images, write them.
 throughput  what is done a second, and how many times as much as PyTorch does. Images drawn: 100,000 from a unit normal
          prior, and written. Images encoded: the 60,000 of training read, their means and log variances written.
-         Importance samples: 1,000 decoded and weighed for each of 200 images. vae's are whole processes; PyTorch, in
-         batches of the size that it is fastest with, has been started and has compiled before.
+         Importance samples: 1,000 decoded and weighed for each of 200 images. vae's are whole processes, and evaluate
+         finds the other losses, too; PyTorch, in batches of the size that it is fastest with, has been started and has
+         compiled before. Both read the same files, and write as many numbers.
 
 Every round runs each side once, one after the other, so that a machine whose speed drifts treats both
 alike; a ratio is taken within a round, and its median over the rounds is what to quote. The rounds of step
@@ -65,6 +66,8 @@ def arguments():
     options.rounds = options.rounds or (12 if options.what == "step" else 5)
     if options.what != "step" and not options.data:
         parser.error("only step goes without --data")
+    if options.what == "throughput" and options.device != "cpu":
+        parser.error("throughput is that of the CPU")
     return options
 
 
@@ -180,7 +183,8 @@ def read_images(folder, split):
     import torch
 
     if folder.endswith(".npz"):
-        return torch.from_numpy(numpy.load(folder)[f"x_{split}"]).permute(0, 3, 1, 2).contiguous()
+        name = {"train": "x_train", "t10k": "x_test"}[split]
+        return torch.from_numpy(numpy.load(folder)[name]).permute(0, 3, 1, 2).contiguous()
     path = os.path.join(folder, f"{split}-images-idx3-ubyte")
     raw = open(path, "rb").read() if os.path.exists(path) else gzip.open(path + ".gz").read()
     return torch.from_numpy(numpy.frombuffer(raw, numpy.uint8, offset=16).reshape(-1, 1, 28, 28).copy())
@@ -262,6 +266,7 @@ def pytorch_throughput(options, config, vae):
     import numpy
     import torch
 
+    vae.eval()
     encoder, decoder, heads = vae["encoder"], vae["decoder"], (vae["mean"], vae["log_variance"])
     path = os.path.join(options.out, "pytorch.npy")
 
@@ -290,8 +295,8 @@ def pytorch_throughput(options, config, vae):
         numpy.save(path, torch.cat(posteriors, 1).numpy())
 
     def weigh(size, count):
-        for image in read_images(options.data, "t10k")[:count // IMPORTANCE_SAMPLES]:
-            mean, log_variance = encode(image[None])
+        images = read_images(options.data, "t10k")[:count // IMPORTANCE_SAMPLES]
+        for image, mean, log_variance in zip(images, *encode(images)):
             image = image.flatten() / 255
             weights = [log_weights(image, mean, log_variance, noise(size)) for _ in range(IMPORTANCE_SAMPLES // size)]
             torch.logsumexp(torch.cat(weights), 0).item()
@@ -493,7 +498,12 @@ def vae_throughput(options, folder):
     """For each task, the function that has vae do it and tells how many it does a second."""
     import numpy
 
-    options.steps = 20
+    # As PyTorch draws, not from a mixture.
+    with open(options.config) as file:
+        config = json.load(file) | {"prior": "normal"}
+    options.config, options.steps = os.path.join(folder, "config.json"), 20
+    with open(options.config, "w") as file:
+        json.dump(config, file)
     trained, command = vae_command(options, folder)
     timed(command)
     few, out = os.path.join(folder, "few.npz"), os.path.join(folder, "out.npy")
@@ -503,9 +513,9 @@ def vae_throughput(options, folder):
     commands = {
         "drawn": ["sample", out, "--n", str(TASKS["drawn"])],
         "encoded": ["encode", out + ".npz", "--data", options.data, "--split", "train"],
-        "importance samples": ["evaluate", "--data", few, "--importance-samples", samples],
+        "importance samples": ["evaluate", "--data", few, "--importance-samples", samples, "--samples", "0"],
     }
-    more = ["--model", trained, "--threads", str(options.threads)]
+    more = ["--model", trained, "--threads", str(options.threads), "--device", options.device]
     return {task: lambda task=task, command=command: TASKS[task] / timed([options.vae, *command, *more])[0]
             for task, command in commands.items()}
 

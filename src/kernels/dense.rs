@@ -31,6 +31,9 @@ const K_BLOCK: usize = 256;
 /// Multiplications that are worth a thread.
 const MULTIPLICATIONS: usize = 1 << 17;
 
+/// The fewest channels of grids that [`pad_batch`] is to flatten: it reads so many values together.
+pub const FLATTENED_CHANNELS: usize = 16;
+
 /// Columns that [`pad_batch`] makes of `images` images, of which so many are computed at a time.
 pub fn padded_batch(images: usize) -> usize {
     images.next_multiple_of(IMAGE_MULTIPLE).min(IMAGE_BLOCK)
@@ -43,6 +46,10 @@ pub fn padded_batch(images: usize) -> usize {
 ///
 /// - input: (images, inputs); of grids, inputs are (places, channels)
 /// - columns: (inputs, [`padded_batch`]); of grids, inputs are (channels, places)
+///
+/// # Panics
+///
+/// If the shapes do not fit each other.
 pub fn pad_batch(input: Matrix, channels: usize, columns: &mut [f32]) {
     let (inputs, places) = (input.columns(), input.columns() / channels);
     let batch = columns.len() / inputs;
@@ -144,6 +151,36 @@ fn add_products(gradient: Matrix, weight: Matrix, mut to: MatrixMut, destination
             let images = number * IMAGE_BLOCK..number * IMAGE_BLOCK + to.rows();
             let gradient = gradient.some_rows(images).some_columns(outputs.clone());
             matmul(gradient, weight, to, destination);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grids_become_columns_of_lists_and_there_are_zeros_beyond() {
+        for (images, places, channels) in [
+            (1, 1, 5),
+            (3, 4, 3),
+            (16, 49, 64),
+            (64, 1, 70),
+            (64, 49, 17),
+        ] {
+            let (inputs, batch) = (places * channels, padded_batch(images));
+            let input: Vec<f32> = (0..images * inputs).map(|i| i as f32 + 1.0).collect();
+            let mut columns = vec![f32::NAN; inputs * batch];
+            pad_batch(Matrix::new(&input, images, inputs), channels, &mut columns);
+            for (number, found) in columns.into_iter().enumerate() {
+                let (row, image) = (number / batch, number % batch);
+                let (channel, place) = (row / places, row % places);
+                let expected = match image < images {
+                    true => input[image * inputs + place * channels + channel],
+                    false => 0.0,
+                };
+                assert_eq!(found, expected, "{images} {places} {channels} {number}");
+            }
         }
     }
 }

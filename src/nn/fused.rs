@@ -15,6 +15,7 @@ use super::stage::{Stage, segments};
 use super::tensor::{values, with_values};
 use super::tiled;
 use crate::kernels::buffers::{Buffer, Buffers};
+use crate::kernels::dense::FLATTENED_CHANNELS;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -86,16 +87,21 @@ impl FusedOp {
         };
         let mut all_saved: Vec<Saved> = stages.iter().enumerate().map(save).collect();
         for mut segment in segments(stages) {
-            let flattened = flattened_by_dense(stages, segment.end).filter(|_| !training);
-            segment.end -= usize::from(flattened.is_some());
+            // Where nobody reads the lists again, a dense stage flattens grids on its way.
+            let flattened = |position: usize| match training {
+                true => None,
+                false => flattened_by_dense(stages, position),
+            };
+            segment.end -= usize::from(flattened(segment.end).is_some());
+            let channels = flattened(segment.start);
             let (before, saved) = all_saved[..segment.end].split_at_mut(segment.start);
-            let mut outputs = before.iter().rev().map(|saved| &*saved.output);
-            let input = outputs.find(|output| !output.is_empty()).unwrap_or(input);
+            let before = &before[..segment.start - usize::from(channels.is_some())];
+            let input = before.last().map_or(input, |saved| &saved.output);
             let Some(first) = stages[segment.clone()].first() else {
+                // It was the flattening alone.
                 continue;
             };
             if let Some(layers) = first.dense() {
-                let channels = flattened_by_dense(stages, segment.start).filter(|_| !training);
                 let input = (input, channels);
                 dense::forward(layers, input, images, &mut saved[0], buffers)?;
             } else if first.has_large_weights() {
@@ -189,14 +195,16 @@ impl FusedOp {
     }
 }
 
-/// The channels of the grids that the last stage before `position` flattens, if a dense stage is there. Where nobody reads
-/// the lists again, such a stage can do it on its way.
+/// The channels of the grids that the last stage before `position` flattens, if a dense stage is there that can do it
+/// itself: with fewer of them it is not worth it.
 fn flattened_by_dense(stages: &[Stage<Layer>], position: usize) -> Option<usize> {
     let is_dense = stages
         .get(position)
         .is_some_and(|stage| stage.dense().is_some());
     match stages[..position].last() {
-        Some(Stage::Flatten([_, _, channels])) if is_dense => Some(*channels),
+        Some(Stage::Flatten([_, _, channels])) if is_dense => {
+            Some(*channels).filter(|channels| *channels >= FLATTENED_CHANNELS)
+        }
         _ => None,
     }
 }

@@ -32,7 +32,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Deflate cannot pack more than this many bytes into one.
 const DEFLATE_LIMIT: u64 = 1032;
 
-/// How many bytes of pictures gzip usually packs into one, at the most (MNIST: 4.8).
+/// How many bytes gzip may well have packed into one (MNIST's: 4.8).
 const USUAL_RATIO: u64 = 16;
 
 /// A type of values.
@@ -248,15 +248,19 @@ pub(super) fn read(path: &Path, content: Content) -> Result<Values> {
         return Err(bad(format!("{promise}; the most is {MOST_IMAGES}")));
     }
 
-    // A raw file is known to be as long as promised. A gzipped one shows it only by arriving, so that no more room is made
-    // for it at once than pictures usually take.
+    // A raw file is known to be as long as promised. A gzipped one shows it only by arriving: if it promises more than
+    // usual, room is made for the rest when it comes.
     let room = match gzipped {
         true => size.min(stored.saturating_mul(USUAL_RATIO)),
         false => size,
     };
     let mut values = Vec::new();
     values
-        .try_reserve_exact(room as usize + 1)
+        .try_reserve_exact(
+            usize::try_from(room)
+                .unwrap_or(usize::MAX)
+                .saturating_add(1),
+        )
         .map_err(|error| Error::failed(path.display(), error))?;
     source
         .take(size + 1)

@@ -5,7 +5,7 @@ use crate::kernels::vectorized::vectorized;
 use std::array::from_fn;
 use std::f64::consts::TAU;
 
-/// Values of a processor's longest vectors.
+/// Values that are handled together: the longest vector that a processor has.
 pub const LANES: usize = 8;
 
 /// Of as many normal distributions the weights, means and deviations.
@@ -20,15 +20,14 @@ pub struct Normals {
     deviations: Vec<f64>,
     /// One over each deviation: quotients would take longer than all else.
     inverses: Vec<f64>,
-    /// Which they are of those that they were chosen from.
+    /// Scratch.
     chosen: Vec<usize>,
 }
 
 impl Normals {
-    /// Becomes those that have a part of some that are given by weights, means, deviations and one over
-    /// each of these.
+    /// Becomes those that have a part, of some that are given by weights, means, deviations, and one over each deviation.
     pub fn choose(&mut self, from: [&[f64]; 4], has_part: impl Fn(usize) -> bool) {
-        // All are written, for the processor has nothing to foresee by which of them will be.
+        // Each is written, and stays if it has a part: a branch would be foreseen wrongly half of the time.
         let given = from[0].len();
         self.chosen.resize(given, 0);
         let mut count = 0;
@@ -53,6 +52,7 @@ impl Normals {
     }
 
     /// All of them.
+    #[inline(always)]
     pub fn vectors(&self) -> impl Iterator<Item = Vectors<'_>> {
         let [weights, means, deviations] =
             [&self.weights, &self.means, &self.deviations].map(|values| values.as_chunks().0);
@@ -156,6 +156,7 @@ fn mills_ratio(y: f64) -> f64 {
     let near = 4.0 / (4.0 + y.min(36.0));
     let place = (near - 0.55) * (1.0 / 0.45);
     // Even and odd powers apart: each sum waits for half as many.
+    const { assert!(POLYNOMIAL.len() % 2 == 1) };
     let square = place * place;
     let (mut even, mut odd) = (POLYNOMIAL[0], 0.0);
     for [of_odd, of_even] in POLYNOMIAL[1..].as_chunks().0 {

@@ -33,7 +33,7 @@ pub struct Transport {
 struct Coordinate {
     /// Its mean: (components).
     mean: Vec<f64>,
-    /// Its row of the Cholesky factor, as far as the diagonal: for each coordinate (components).
+    /// Its row of the Cholesky factor: for each coordinate before it (components).
     factors: Vec<Vec<f64>>,
     /// Its deviation, which is on the diagonal, one over it, and its logarithm: (components).
     deviation: Vec<f64>,
@@ -71,6 +71,7 @@ impl Transport {
     ///
     /// - normal, output: (dimensions)
     pub fn of(&self, normal: &[f64]) -> Vec<f64> {
+        debug_assert_eq!(normal.len(), self.coordinates.len());
         let components = self.log_weights.len();
         let mut point = Vec::with_capacity(normal.len());
         // Of each component: the logarithm of its likelihood given the coordinates so far, and what the unit normal

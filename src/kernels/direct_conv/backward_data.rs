@@ -1,276 +1,12 @@
-//! Direct convolutions, of large grids with few channels: those next to images, grey or in colour.
-//!
-//! Their patches are as short as they are many. The products of [`super::convolution`] are computed here straight
-//! from the grid, without patches in between: a vector holds neighbouring channels of the small grid or
-//! neighbouring values under the kernel, and some places share what is loaded for them.
-//!
-//! The channels of a pixel lie beside each other, so that a row of the kernel is a row of values: a tap is one of them.
+//! From small grids to large ones.
 
-use super::geometry::{Geometry, Grid};
-use super::padding::PaddedGrid;
-use super::register_block::{Columns, add_products, chunk_at};
-use super::scratch::with_scratch;
+use super::places::{MOST_PLACES, kernel_row, padded_row_len, place_step, places_at_a_time};
+use crate::kernels::geometry::{Geometry, Grid};
+use crate::kernels::padding::PaddedGrid;
+use crate::kernels::register_block::{Columns, add_products, chunk_at};
+use crate::kernels::scratch::with_scratch;
 use pulp::{Arch, Simd, WithSimd};
 use std::array::from_fn;
-
-/// Neighbouring channels or taps that vectors are made of, whatever their length.
-const CHANNEL_BLOCK: usize = 16;
-/// With more channels, patches are worth their copies.
-const MOST_CHANNELS: usize = 4;
-
-/// Whether [`forward`] and [`backward_weights`] can do it.
-pub fn has_few_channels(geometry: &Geometry) -> bool {
-    geometry.large[2] <= MOST_CHANNELS && geometry.small[2].is_multiple_of(CHANNEL_BLOCK)
-}
-
-/// Whether [`backward_data`] can do it.
-pub fn has_blocks_of_taps(geometry: &Geometry) -> bool {
-    geometry.large[2] <= MOST_CHANNELS
-        && geometry.patch_len().is_multiple_of(CHANNEL_BLOCK)
-        && geometry.kernel.is_multiple_of(geometry.stride)
-}
-
-/// Values of a row of the kernel.
-#[inline(always)]
-fn kernel_row(geometry: &Geometry) -> usize {
-    geometry.kernel * geometry.large[2]
-}
-
-/// Values of the padded grid from a place to the next.
-#[inline(always)]
-fn place_step(geometry: &Geometry) -> usize {
-    geometry.stride * geometry.large[2]
-}
-
-/// Values of a row of the padded grid.
-#[inline(always)]
-fn padded_row_len(geometry: &Geometry) -> usize {
-    (geometry.small[1] - 1) * place_step(geometry) + kernel_row(geometry)
-}
-
-/// The row of the padded grid that the kernel's row `tap_row` reads at the row `row` of the small grid.
-#[inline(always)]
-fn padded_row<'a>(geometry: &Geometry, padded: &'a [f32], row: usize, tap_row: usize) -> &'a [f32] {
-    let len = padded_row_len(geometry);
-    &padded[(row * geometry.stride + tap_row) * len..][..len]
-}
-
-/// Places that are handled at a time at most.
-const MOST_PLACES: usize = 8;
-
-/// How many of the `left` places of a row are handled at a time: rows of usual small grids are multiples of 7 or 8.
-#[inline(always)]
-fn places_at_a_time(left: usize) -> usize {
-    match left {
-        left if left.is_multiple_of(8) => 8,
-        7.. => 7,
-        4.. => 4,
-        _ => 1,
-    }
-}
-
-/// `small = P Wᵀ`. `epilogue` is called on each image while it is in cache. `weight` is `Wᵀ`.
-pub fn forward(
-    geometry: &Geometry,
-    large: &[f32],
-    weight: &[f32],
-    small: &mut [f32],
-    epilogue: impl Fn(&mut [f32]),
-) {
-    let padding = PaddedGrid::of(geometry);
-    with_scratch(padding.padded_len(), |padded| {
-        padded.fill(0.0);
-        let images = large.chunks_exact(geometry.values(Grid::Large));
-        for (large, small) in images.zip(small.chunks_exact_mut(geometry.values(Grid::Small))) {
-            padding.pad(large, padded);
-            Arch::new().dispatch(Forward {
-                geometry,
-                padded,
-                weight,
-                small,
-            });
-            epilogue(small);
-        }
-    });
-}
-
-struct Forward<'a> {
-    geometry: &'a Geometry,
-    padded: &'a [f32],
-    weight: &'a [f32],
-    small: &'a mut [f32],
-}
-
-impl WithSimd for Forward<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let [rows, columns, _] = self.geometry.small;
-        for row in 0..rows {
-            let mut column = 0;
-            while column < columns {
-                let places = places_at_a_time(columns - column);
-                match places {
-                    8 => self.places::<S, 8>(simd, row, column),
-                    7 => self.places::<S, 7>(simd, row, column),
-                    4 => self.places::<S, 4>(simd, row, column),
-                    _ => self.places::<S, 1>(simd, row, column),
-                }
-                column += places;
-            }
-        }
-    }
-}
-
-impl Forward<'_> {
-    #[inline(always)]
-    fn places<S: Simd, const P: usize>(&mut self, simd: S, row: usize, column: usize) {
-        let vectors = self.geometry.small[2] / S::F32_LANES;
-        let pairs = vectors / 2 * 2;
-        for vector in (0..pairs).step_by(2) {
-            self.vectors::<S, P, 2>(simd, row, column, vector);
-        }
-        for vector in pairs..vectors {
-            self.vectors::<S, P, 1>(simd, row, column, vector);
-        }
-    }
-
-    /// `P` places, `V` vectors of channels.
-    #[inline(always)]
-    fn vectors<S: Simd, const P: usize, const V: usize>(
-        &mut self,
-        simd: S,
-        row: usize,
-        column: usize,
-        vector: usize,
-    ) {
-        let [_, columns, channels] = self.geometry.small;
-        let (taps, step) = (kernel_row(self.geometry), place_step(self.geometry));
-        let vectors = channels / S::F32_LANES;
-        let (weight, _) = S::as_simd_f32s(self.weight);
-        let mut sums = [[simd.splat_f32s(0.0); V]; P];
-        let weight_rows = weight.chunks_exact(taps * vectors);
-        for (tap_row, weight) in weight_rows.enumerate() {
-            let from = &padded_row(self.geometry, self.padded, row, tap_row)[column * step..];
-            let weight = Columns {
-                values: weight,
-                row_len: vectors,
-                first: vector,
-            };
-            add_products(simd, from, step, weight, taps, &mut sums);
-        }
-        let (small, _) = S::as_mut_simd_f32s(self.small);
-        for (place, sums) in sums.iter().enumerate() {
-            let first = (row * columns + column + place) * vectors + vector;
-            small[first..first + V].copy_from_slice(sums);
-        }
-    }
-}
-
-/// `Pᵀ S`, the gradient of `Wᵀ`.
-pub fn backward_weights(geometry: &Geometry, large: &[f32], small: &[f32]) -> Vec<f32> {
-    let padding = PaddedGrid::of(geometry);
-    let mut gradient = vec![0.0; geometry.patch_len() * geometry.small[2]];
-    with_scratch(padding.padded_len(), |padded| {
-        padded.fill(0.0);
-        let images = large.chunks_exact(geometry.values(Grid::Large));
-        for (large, small) in images.zip(small.chunks_exact(geometry.values(Grid::Small))) {
-            padding.pad(large, padded);
-            Arch::new().dispatch(BackwardWeights {
-                geometry,
-                padded,
-                small,
-                gradient: &mut gradient,
-            });
-        }
-    });
-    gradient
-}
-
-struct BackwardWeights<'a> {
-    geometry: &'a Geometry,
-    padded: &'a [f32],
-    small: &'a [f32],
-    gradient: &'a mut [f32],
-}
-
-impl WithSimd for BackwardWeights<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let row_len = kernel_row(self.geometry);
-        for row in 0..self.geometry.kernel {
-            let mut tap = 0;
-            while tap < row_len {
-                let taps = match row_len - tap {
-                    left if left.is_multiple_of(6) => 6,
-                    4.. => 4,
-                    _ => 1,
-                };
-                match taps {
-                    6 => self.taps::<S, 6>(simd, row, tap),
-                    4 => self.taps::<S, 4>(simd, row, tap),
-                    _ => self.taps::<S, 1>(simd, row, tap),
-                }
-                tap += taps;
-            }
-        }
-    }
-}
-
-impl BackwardWeights<'_> {
-    #[inline(always)]
-    fn taps<S: Simd, const T: usize>(&mut self, simd: S, row: usize, tap: usize) {
-        let vectors = self.geometry.small[2] / S::F32_LANES;
-        let pairs = vectors / 2 * 2;
-        for vector in (0..pairs).step_by(2) {
-            self.vectors::<S, T, 2>(simd, row, tap, vector);
-        }
-        for vector in pairs..vectors {
-            self.vectors::<S, T, 1>(simd, row, tap, vector);
-        }
-    }
-
-    /// `T` taps of a row, `V` vectors of channels.
-    #[inline(always)]
-    fn vectors<S: Simd, const T: usize, const V: usize>(
-        &mut self,
-        simd: S,
-        tap_row: usize,
-        tap: usize,
-        vector: usize,
-    ) {
-        let [rows, columns, channels] = self.geometry.small;
-        let (row_len, step) = (kernel_row(self.geometry), place_step(self.geometry));
-        let vectors = channels / S::F32_LANES;
-        let (small, _) = S::as_simd_f32s(self.small);
-        let mut sums = [[simd.splat_f32s(0.0); V]; T];
-        for row in 0..rows {
-            let from = padded_row(self.geometry, self.padded, row, tap_row);
-            let from = from[tap..].windows(T).step_by(step);
-            let values = small[row * columns * vectors..].chunks_exact(vectors);
-            for (from, values) in from.zip(values).take(columns) {
-                let (from, values): (&[_; T], &[_; V]) =
-                    (chunk_at(from, 0), chunk_at(values, vector));
-                for (sums, from) in sums.iter_mut().zip(from) {
-                    let from = simd.splat_f32s(*from);
-                    for (sum, value) in sums.iter_mut().zip(values) {
-                        *sum = simd.mul_add_e_f32s(from, *value, *sum);
-                    }
-                }
-            }
-        }
-        let (gradient, _) = S::as_mut_simd_f32s(self.gradient);
-        for (number, sums) in sums.iter().enumerate() {
-            let first = (tap_row * row_len + tap + number) * vectors + vector;
-            for (to, sum) in gradient[first..].iter_mut().zip(sums) {
-                *to = simd.add_f32s(*to, *sum);
-            }
-        }
-    }
-}
 
 /// `large = S W`, its patches added up. `weight` is `W`.
 pub fn backward_data(geometry: &Geometry, small: &[f32], weight: &[f32], large: &mut [f32]) {
@@ -398,6 +134,8 @@ impl BackwardData<'_> {
     #[inline(always)]
     fn add_any_patches(&mut self, places: usize, first: [usize; 2]) {
         match place_step(self.geometry) {
+            2 => self.add_patches::<2>(places, 2, first),
+            6 => self.add_patches::<6>(places, 6, first),
             step if step.is_multiple_of(4) => self.add_patches::<4>(places, step, first),
             step => self.add_patches::<1>(places, step, first),
         }
@@ -431,6 +169,7 @@ impl BackwardData<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{backward_weights, forward, has_blocks_of_taps, has_few_channels};
     use super::*;
 
     fn values(len: usize, seed: usize) -> Vec<f32> {
@@ -479,6 +218,9 @@ mod tests {
             (16, 3, 4, 16, 4, 4, 0),
             (12, 4, 6, 16, 6, 2, 2),
             (17, 3, 8, 32, 4, 2, 1),
+            (28, 1, 14, 16, 8, 2, 3),
+            (28, 3, 14, 16, 8, 2, 3),
+            (36, 1, 6, 16, 12, 6, 3),
         ] {
             let geometry = Geometry {
                 large: [side, side, colours],
