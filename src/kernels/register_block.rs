@@ -56,14 +56,19 @@ fn add_products_of_rows<S: Simd, const P: usize, const V: usize, const R: usize>
     sums: &mut [[S::f32s; V]; P],
 ) {
     // Checks first: among them the compiler would not keep the sums in registers.
+    let values = &values[..(P - 1) * step + R];
     let mut places = [&[0.0; R]; P];
     for (place, values_of_place) in places.iter_mut().enumerate() {
         *values_of_place = chunk_at(values, place * step);
     }
     let zero = [simd.splat_f32s(0.0); V];
     let mut rows = [&zero; R];
+    let columns = Columns {
+        values: &columns.values[row * columns.row_len..][..R * columns.row_len],
+        ..columns
+    };
     for (number, columns_of_row) in rows.iter_mut().enumerate() {
-        let at = (row + number) * columns.row_len + columns.first;
+        let at = number * columns.row_len + columns.first;
         *columns_of_row = chunk_at(columns.values, at);
     }
     for (number, columns) in rows.into_iter().enumerate() {

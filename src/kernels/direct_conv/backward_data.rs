@@ -98,11 +98,16 @@ impl BackwardData<'_> {
         };
         let small = &self.small[(row * columns + column) * channels..];
         let mut sums = [[simd.splat_f32s(0.0); V]; P];
-        add_products(simd, small, channels, weight, channels, &mut sums);
+        // The same for all; with numbers that it knows, the compiler checks a block's places at once.
+        match channels {
+            32 if P > 4 => add_products(simd, small, 32, weight, 32, &mut sums),
+            64 if P > 4 => add_products(simd, small, 64, weight, 64, &mut sums),
+            _ => add_products(simd, small, channels, weight, channels, &mut sums),
+        }
         let (patches, _) = S::as_mut_simd_f32s(self.patches);
+        let patches = &mut patches[..P * vectors];
         for (place, sums) in sums.iter().enumerate() {
-            let first = place * vectors + vector;
-            patches[first..first + V].copy_from_slice(sums);
+            patches[place * vectors + vector..][..V].copy_from_slice(sums);
         }
     }
 

@@ -84,10 +84,33 @@ impl Forward<'_> {
         vector: usize,
     ) {
         let [_, columns, channels] = self.geometry.small;
-        let (taps, step) = (kernel_row(self.geometry), place_step(self.geometry));
         let vectors = channels / S::F32_LANES;
-        let (weight, _) = S::as_simd_f32s(self.weight);
+        let first = (row, column, vector);
         let mut sums = [[simd.splat_f32s(0.0); V]; P];
+        // The same for all; with numbers that it knows, the compiler checks a block's places at once.
+        match (kernel_row(self.geometry), place_step(self.geometry)) {
+            (4, 2) if P > 4 => self.add_products(simd, first, 4, 2, &mut sums),
+            (12, 6) if P > 4 => self.add_products(simd, first, 12, 6, &mut sums),
+            (taps, step) => self.add_products(simd, first, taps, step, &mut sums),
+        }
+        let (small, _) = S::as_mut_simd_f32s(self.small);
+        let small = &mut small[(row * columns + column) * vectors..][..P * vectors];
+        for (place, sums) in sums.iter().enumerate() {
+            small[place * vectors + vector..][..V].copy_from_slice(sums);
+        }
+    }
+
+    #[inline(always)]
+    fn add_products<S: Simd, const P: usize, const V: usize>(
+        &self,
+        simd: S,
+        (row, column, vector): (usize, usize, usize),
+        taps: usize,
+        step: usize,
+        sums: &mut [[S::f32s; V]; P],
+    ) {
+        let vectors = self.geometry.small[2] / S::F32_LANES;
+        let (weight, _) = S::as_simd_f32s(self.weight);
         let weight_rows = weight.chunks_exact(taps * vectors);
         for (tap_row, weight) in weight_rows.enumerate() {
             let from = &padded_row(self.geometry, self.padded, row, tap_row)[column * step..];
@@ -96,12 +119,7 @@ impl Forward<'_> {
                 row_len: vectors,
                 first: vector,
             };
-            add_products(simd, from, step, weight, taps, &mut sums);
-        }
-        let (small, _) = S::as_mut_simd_f32s(self.small);
-        for (place, sums) in sums.iter().enumerate() {
-            let first = (row * columns + column + place) * vectors + vector;
-            small[first..first + V].copy_from_slice(sums);
+            add_products(simd, from, step, weight, taps, sums);
         }
     }
 }
