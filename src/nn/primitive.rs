@@ -209,18 +209,14 @@ impl Convolution {
         } else {
             storage_len(&inputs)
         };
-        with_scratch(
-            own + storage_len(&outputs) + tiling.padded_len(),
-            |scratch| {
-                let (own, scratch) = scratch.split_at_mut(own);
-                let (to, padded) = scratch.split_at_mut(storage_len(&outputs));
-                let mut from = saved.unwrap_or_else(|| views_mut(own, &inputs));
-                let mut to = views_mut(to, &outputs);
-                tiling.transform(self.input, input, &mut from, padded);
-                tiling.products(self.output, &from, &self.weight, &mut to);
-                tiling.transform_back(self.output, &to, output, padded);
-            },
-        );
+        with_scratch(own + storage_len(&outputs), |scratch| {
+            let (own, to) = scratch.split_at_mut(own);
+            let mut from = saved.unwrap_or_else(|| views_mut(own, &inputs));
+            let mut to = views_mut(to, &outputs);
+            tiling.transform(self.input, input, &mut from);
+            tiling.products(self.output, &from, &self.weight, &mut to);
+            tiling.transform_back(self.output, &to, output);
+        });
     }
 
     fn tiled_backward(
@@ -232,15 +228,14 @@ impl Convolution {
     ) {
         let images = gradient.len() / self.geometry.values(self.output);
         let inputs = scaled(&tiling.sizes(self.input), images);
-        with_scratch(storage_len(&inputs) + tiling.padded_len(), |scratch| {
-            let (back, padded) = scratch.split_at_mut(storage_len(&inputs));
-            tiling.transform(self.output, gradient, &mut transformed, padded);
-            if let Some((to, weight)) = input_gradient {
+        tiling.transform(self.output, gradient, &mut transformed);
+        if let Some((to, weight)) = input_gradient {
+            with_scratch(storage_len(&inputs), |back| {
                 let mut back = views_mut(back, &inputs);
                 tiling.products(self.input, &transformed, weight, &mut back);
-                tiling.transform_back(self.input, &back, to, padded);
-            }
-        });
+                tiling.transform_back(self.input, &back, to);
+            });
+        }
     }
 
     /// The gradient of `Wᵀ`.

@@ -10,7 +10,6 @@ use super::shards::ShardGradients;
 use super::stage::Stage;
 use crate::kernels::buffers::{Buffer, Buffers};
 use crate::kernels::geometry::Grid;
-use crate::kernels::scratch::with_scratch;
 use crate::kernels::winograd::layout::{TransformedTiles, scaled, split_views_mut, storage_len};
 use crate::kernels::winograd::tiling::Tiling;
 use crate::parallel::{for_each, map};
@@ -36,7 +35,7 @@ pub(super) fn forward(
     let mut from = batch.take(convolution.input, buffers);
     let blocks = batch.blocks(convolution.input, &mut from);
     for_each(blocks.zip(input.chunks(inputs)), |(mut tiles, input)| {
-        batch.transform(convolution.input, input, &mut tiles);
+        batch.tiling.transform(convolution.input, input, &mut tiles);
     });
     let mut to = batch.take(convolution.output, buffers);
     batch.products(convolution.output, &from, &convolution.weight, &mut to);
@@ -49,7 +48,9 @@ pub(super) fn forward(
     let blocks = blocks.zip(saved.output.chunks_mut(outputs));
     let blocks = blocks.map(|block| (block, slopes.as_mut().and_then(Iterator::next)));
     for_each(blocks.enumerate(), |(number, ((tiles, output), slopes))| {
-        batch.transform_back(convolution.output, &tiles, output);
+        batch
+            .tiling
+            .transform_back(convolution.output, &tiles, output);
         convolution
             .activation
             .apply(output, &convolution.bias, slopes);
@@ -93,7 +94,9 @@ pub(super) fn backward(
             convolution
                 .activation
                 .backward(kept, scale, gradient, &mut biases);
-            batch.transform(convolution.output, gradient, &mut tiles);
+            batch
+                .tiling
+                .transform(convolution.output, gradient, &mut tiles);
             biases
         },
     );
@@ -102,7 +105,7 @@ pub(super) fn backward(
         batch.products(convolution.input, &transformed, weight, &mut back);
         let blocks = batch.blocks(convolution.input, &mut back);
         for_each(blocks.zip(to.chunks_mut(inputs)), |(tiles, to)| {
-            batch.transform_back(convolution.input, &tiles, to);
+            batch.tiling.transform_back(convolution.input, &tiles, to);
         });
     }
     Ok(ShardGradients {
@@ -142,20 +145,6 @@ impl Batch {
         let sizes = self.tiling.sizes(grid);
         let all = split_views_mut(all, &scaled(&sizes, self.images), &scaled(&sizes, IMAGES));
         all.into_iter()
-    }
-
-    fn transform(&self, grid: Grid, from: &[f32], to: &mut TransformedTiles) {
-        let tiling = self.tiling;
-        with_scratch(tiling.padded_len(), |padded| {
-            tiling.transform(grid, from, to, padded)
-        });
-    }
-
-    fn transform_back(&self, grid: Grid, from: &TransformedTiles, to: &mut [f32]) {
-        let tiling = self.tiling;
-        with_scratch(tiling.padded_len(), |padded| {
-            tiling.transform_back(grid, from, to, padded)
-        });
     }
 
     fn products(&self, target: Grid, from: &[f32], weights: &[f32], to: &mut [f32]) {

@@ -41,7 +41,8 @@ impl Cut {
         points.clone().flat_map(row).collect()
     }
 
-    /// The offset of the tile in row and column `number` of an image, among images of [`Cut::sizes`]`(each)`.
+    /// The offset of the tile in row and column `number` of an image, among images of [`Cut::sizes`], with `each` blocks of
+    /// channels a tile.
     pub fn offset(&self, image: usize, number: [usize; 2], each: usize) -> TileOffset {
         let along = |axis: usize, order: usize| match order {
             0 => self.tiles[axis],
@@ -55,7 +56,6 @@ impl Cut {
                 false => self.dropped[axis],
             }),
             at: from_fn(|row| from_fn(|column| at(along(0, row), along(1, column)))),
-            further: 0,
         }
     }
 }
@@ -107,14 +107,13 @@ pub fn split_views_mut<'a>(
     stretches
 }
 
-/// Where a tile lies in the matrices of the points.
+/// Where a tile lies in the matrices of the points, in blocks of channels.
 #[derive(Clone, Copy)]
 pub struct TileOffset {
     /// Points that it does without, along rows and columns.
     pub dropped: [usize; 2],
     /// In the matrices of points, by the [`drop_order`] of their row and column: tiles at an edge may be missing there.
     at: [[usize; MOST_DROPPED + 1]; MOST_DROPPED + 1],
-    further: usize,
 }
 
 impl TileOffset {
@@ -123,21 +122,12 @@ impl TileOffset {
         Self {
             dropped: [0; 2],
             at: [[at; MOST_DROPPED + 1]; MOST_DROPPED + 1],
-            further: 0,
-        }
-    }
-
-    /// The same tile, `offset` values further in each matrix.
-    pub fn further(self, offset: usize) -> Self {
-        Self {
-            further: self.further + offset,
-            ..self
         }
     }
 
     /// The offset in the matrix of a point, of `ALPHA` along each axis.
     #[inline(always)]
     pub fn of<const ALPHA: usize>(&self, row: usize, column: usize) -> usize {
-        self.at[drop_order(ALPHA, row)][drop_order(ALPHA, column)] + self.further
+        self.at[drop_order(ALPHA, row)][drop_order(ALPHA, column)]
     }
 }

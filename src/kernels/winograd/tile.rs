@@ -5,24 +5,47 @@ use super::transforms::{
     CHANNEL_BLOCK, ChannelBlock, MOST_DROPPED, Transform, TransformMatrix, has,
 };
 use crate::kernels::elementwise::add;
+use std::array::from_fn;
 
-/// Where a tile lies on a grid, in values.
+/// Where a tile lies on a grid, around which there are zeros.
 #[derive(Clone, Copy)]
 pub struct TileView {
-    /// Its first value.
-    pub first: usize,
-    /// From a row to the next.
-    pub row: usize,
-    /// From a column to the next.
-    pub column: usize,
-    /// Channels, a multiple of [`CHANNEL_BLOCK`].
-    pub channels: usize,
+    /// Rows, columns and channels of the grid; the channels are a multiple of [`CHANNEL_BLOCK`].
+    pub grid: [usize; 3],
+    /// The row and the column of its first value. Those before the grid's first have wrapped around.
+    pub first: [usize; 2],
+    /// From a value to the next, along either axis.
+    pub stride: usize,
+    /// Phases along either axis. Each is a tile of its own, one further than the last; their channels follow each other
+    /// in the Winograd domain.
+    pub phases: usize,
 }
 
 impl TileView {
+    /// Blocks of channels of a phase.
     #[inline(always)]
-    fn of(&self, row: usize, column: usize) -> usize {
-        self.first + row * self.row + column * self.column
+    fn blocks(&self) -> usize {
+        self.grid[2] / CHANNEL_BLOCK
+    }
+
+    /// What the first blocks of channels of a phase's values add up to, along rows and columns. Where a value lies around the
+    /// grid, it is more than a grid has.
+    #[inline(always)]
+    fn places<const N: usize>(&self, phase: usize) -> [[usize; N]; 2] {
+        const AROUND: usize = usize::MAX / 4;
+        let [rows, columns, _] = self.grid;
+        let along = |first: usize, size: usize, each: usize| {
+            from_fn(|value| match first.wrapping_add(value * self.stride) {
+                place if place < size => place * each,
+                _ => AROUND,
+            })
+        };
+        let row = self.first[0].wrapping_add(phase / self.phases);
+        let column = self.first[1].wrapping_add(phase % self.phases);
+        [
+            along(row, rows, columns * self.blocks()),
+            along(column, columns, self.blocks()),
+        ]
     }
 }
 
@@ -62,37 +85,43 @@ pub fn to_winograd<const ALPHA: usize, const N: usize>(
     offset: TileOffset,
     half: &mut HalfTransformed<ALPHA, N>,
 ) {
+    let (grid, _) = grid.as_chunks::<CHANNEL_BLOCK>();
+    let tiles = &mut tiles[..ALPHA * ALPHA];
     let [rows, columns] = offset.dropped;
-    for channel in (0..view.channels).step_by(CHANNEL_BLOCK) {
-        with_matrix!(transform, rows, |matrix, dropped| {
-            // A loop that has the same length for all tiles, for the compiler to unroll it.
-            for column in (0..N).filter(|column| column + columns < N) {
-                let mut values = [[0.0; CHANNEL_BLOCK]; N];
-                for (row, value) in values.iter_mut().enumerate().take(N - dropped) {
-                    let first = view.of(row, column) + channel;
-                    value.copy_from_slice(&grid[first..first + CHANNEL_BLOCK]);
-                }
-                for (row, half) in half.iter_mut().enumerate() {
-                    if has(ALPHA, dropped, row) {
-                        half[column] = product(&matrix[row], &values);
+    for phase in 0..view.phases * view.phases {
+        let places = view.places::<N>(phase);
+        for block in 0..view.blocks() {
+            with_matrix!(transform, rows, |matrix, dropped| {
+                // A loop that has the same length for all tiles, for the compiler to unroll it.
+                for column in (0..N).filter(|column| column + columns < N) {
+                    let mut values = [[0.0; CHANNEL_BLOCK]; N];
+                    for (row, value) in values.iter_mut().enumerate().take(N - dropped) {
+                        if let Some(found) = grid.get(places[0][row] + places[1][column] + block) {
+                            *value = *found;
+                        }
+                    }
+                    for (row, half) in half.iter_mut().enumerate() {
+                        if has(ALPHA, dropped, row) {
+                            half[column] = product(&matrix[row], &values);
+                        }
                     }
                 }
-            }
-        });
-        with_matrix!(transform, columns, |matrix, dropped| {
-            for (row, half) in half.iter().enumerate() {
-                if !has(ALPHA, rows, row) {
-                    continue;
-                }
-                for (column, factors) in matrix.iter().enumerate() {
-                    if has(ALPHA, dropped, column) {
-                        let first = offset.of::<ALPHA>(row, column) + channel;
-                        let to = &mut tiles[row * ALPHA + column][first..first + CHANNEL_BLOCK];
-                        to.copy_from_slice(&product(factors, half));
+            });
+            let further = phase * view.blocks() + block;
+            with_matrix!(transform, columns, |matrix, dropped| {
+                for (row, half) in half.iter().enumerate() {
+                    if !has(ALPHA, rows, row) {
+                        continue;
+                    }
+                    for (column, factors) in matrix.iter().enumerate() {
+                        if has(ALPHA, dropped, column) {
+                            let (to, _) = tiles[row * ALPHA + column].as_chunks_mut();
+                            to[offset.of::<ALPHA>(row, column) + further] = product(factors, half);
+                        }
                     }
                 }
-            }
-        });
+            });
+        }
     }
 }
 
@@ -109,36 +138,42 @@ pub fn from_winograd<const ALPHA: usize, const N: usize>(
     add_to: bool,
     half: &mut HalfTransformed<N, ALPHA>,
 ) {
+    let (grid, _) = grid.as_chunks_mut::<CHANNEL_BLOCK>();
+    let tiles = &tiles[..ALPHA * ALPHA];
     let [rows, columns] = offset.dropped;
-    for channel in (0..view.channels).step_by(CHANNEL_BLOCK) {
-        with_matrix!(transform, rows, |matrix, dropped| {
-            for column in (0..ALPHA).filter(|column| has(ALPHA, columns, *column)) {
-                let mut values = [[0.0; CHANNEL_BLOCK]; ALPHA];
-                for (row, value) in values.iter_mut().enumerate() {
-                    if has(ALPHA, dropped, row) {
-                        let first = offset.of::<ALPHA>(row, column) + channel;
-                        let from = &tiles[row * ALPHA + column][first..first + CHANNEL_BLOCK];
-                        value.copy_from_slice(from);
+    for phase in 0..view.phases * view.phases {
+        let places = view.places::<N>(phase);
+        for block in 0..view.blocks() {
+            let further = phase * view.blocks() + block;
+            with_matrix!(transform, rows, |matrix, dropped| {
+                for column in (0..ALPHA).filter(|column| has(ALPHA, columns, *column)) {
+                    let mut values = [[0.0; CHANNEL_BLOCK]; ALPHA];
+                    for (row, value) in values.iter_mut().enumerate() {
+                        if has(ALPHA, dropped, row) {
+                            let (from, _) = tiles[row * ALPHA + column].as_chunks();
+                            *value = from[offset.of::<ALPHA>(row, column) + further];
+                        }
+                    }
+                    for (half, factors) in half.iter_mut().zip(matrix).take(N - dropped) {
+                        half[column] = product(factors, &values);
                     }
                 }
-                for (half, factors) in half.iter_mut().zip(matrix).take(N - dropped) {
-                    half[column] = product(factors, &values);
-                }
-            }
-        });
-        with_matrix!(transform, columns, |matrix, dropped| {
-            for (row, half) in half.iter().enumerate().filter(|(row, _)| row + rows < N) {
-                for (column, factors) in matrix.iter().enumerate().take(N - dropped) {
-                    let values = product(factors, half);
-                    let first = view.of(row, column) + channel;
-                    let to = &mut grid[first..first + CHANNEL_BLOCK];
-                    match add_to {
-                        true => add(to, &values),
-                        false => to.copy_from_slice(&values),
+            });
+            with_matrix!(transform, columns, |matrix, dropped| {
+                for (row, half) in half.iter().enumerate().filter(|(row, _)| row + rows < N) {
+                    for (column, factors) in matrix.iter().enumerate().take(N - dropped) {
+                        let place = places[0][row] + places[1][column] + block;
+                        if let Some(to) = grid.get_mut(place) {
+                            let values = product(factors, half);
+                            match add_to {
+                                true => add(to, &values),
+                                false => *to = values,
+                            }
+                        }
                     }
                 }
-            }
-        });
+            });
+        }
     }
 }
 

@@ -9,13 +9,12 @@
 //! products of [`crate::kernels::convolution`] are `M = V U`, `V = M Uᵀ` and the gradient `Vᵀ M`, and each way back from
 //! the domain is the adjoint of the way there.
 
-use super::algorithm::{ALGORITHMS, Algorithm};
+use super::algorithm::{ALGORITHMS, Algorithm, Pair};
 use super::layout::{Cut, Sizes, TileOffset, scaled, views, views_mut};
 use super::tile::TileView;
 use super::transforms::{CHANNEL_BLOCK, MOST_DROPPED};
 use crate::kernels::geometry::{Geometry, Grid};
 use crate::kernels::matmul::{Destination, Matrix, MatrixMut, matmul};
-use crate::kernels::padding::PaddedGrid;
 use crate::parallel::for_each;
 use std::array::from_fn;
 
@@ -113,18 +112,8 @@ impl Tiling {
         self.cut.sizes(self.columns(grid))
     }
 
-    /// The tiles of an image, by row and column; and where they are in `V` or `M`.
-    fn tiles(self, grid: Grid, image: usize) -> impl Iterator<Item = ([usize; 2], TileOffset)> {
-        let [rows, columns] = self.cut.tiles;
-        let each = self.columns(grid);
-        (0..rows * columns).map(move |number| {
-            let tile = [number / columns, number % columns];
-            (tile, self.cut.offset(image, tile, each))
-        })
-    }
-
-    /// A grid within what its tiles reach.
-    fn padding(&self, grid: Grid) -> PaddedGrid {
+    /// The tiles of an image: where each lies on the grid, and where it is in `V` or `M`.
+    fn tiles(self, grid: Grid, image: usize) -> impl Iterator<Item = (TileView, TileOffset)> {
         let Geometry {
             large,
             small,
@@ -132,130 +121,51 @@ impl Tiling {
             pad,
             ..
         } = self.geometry;
-        let Cut { tiles, dropped, .. } = self.cut;
-        let reach = |last: usize| {
-            from_fn(|axis| (tiles[axis] - 1) * self.algorithm.outputs() + last - dropped[axis])
+        let (grid, stride, pad, blocks) = match grid {
+            Grid::Large => (large, stride, pad, self.large_columns() / CHANNEL_BLOCK),
+            Grid::Small => (small, 1, [0, 0], self.small_columns() / CHANNEL_BLOCK),
         };
-        match grid {
-            Grid::Large => PaddedGrid {
-                grid: large,
-                top_left: pad,
-                size: reach(self.algorithm.alpha).map(|size: usize| size * stride),
-            },
-            Grid::Small => PaddedGrid {
-                grid: small,
-                top_left: [0, 0],
-                size: reach(self.algorithm.outputs()),
-            },
-        }
-    }
-
-    /// Values of scratch that [`Tiling::transform`] and [`Tiling::transform_back`] need.
-    pub fn padded_len(&self) -> usize {
-        let [large, small] = [Grid::Large, Grid::Small].map(|grid| self.padding(grid).padded_len());
-        large.max(small)
-    }
-
-    /// Where the tiles of an image lie in its padded large grid, phase by phase: the order of a row of `V`.
-    fn large_tiles(self, image: usize) -> impl Iterator<Item = (TileView, TileOffset)> {
-        let Geometry {
-            large: [_, _, channels],
-            stride,
-            ..
-        } = self.geometry;
-        let row_len = self.padding(Grid::Large).row_len();
-        let side = self.algorithm.outputs();
-        let tiles = self.tiles(Grid::Large, image);
-        tiles.flat_map(move |([row, column], offset)| {
-            (0..stride * stride).map(move |phase| {
-                let [row, column] = [(row, phase / stride), (column, phase % stride)]
-                    .map(|(tile, phase)| tile * side * stride + phase);
-                let view = TileView {
-                    first: row * row_len + column * channels,
-                    row: stride * row_len,
-                    column: stride * channels,
-                    channels,
-                };
-                (view, offset.further(phase * channels))
-            })
-        })
-    }
-
-    /// Where the tiles of an image lie in its padded small grid.
-    fn small_tiles(self, image: usize) -> impl Iterator<Item = (TileView, TileOffset)> {
-        let row_len = self.padding(Grid::Small).row_len();
-        let (side, channels) = (self.algorithm.outputs(), self.small_columns());
-        let tiles = self.tiles(Grid::Small, image);
-        tiles.map(move |([row, column], offset)| {
+        let step = self.algorithm.outputs() * stride;
+        let [rows, columns] = self.cut.tiles;
+        (0..rows * columns).map(move |number| {
+            let tile = [number / columns, number % columns];
             let view = TileView {
-                first: row * side * row_len + column * side * channels,
-                row: row_len,
-                column: channels,
-                channels,
+                grid,
+                first: from_fn(|axis| (tile[axis] * step).wrapping_sub(pad[axis])),
+                stride,
+                phases: stride,
             };
-            (view, offset)
+            (view, self.cut.offset(image, tile, blocks))
         })
     }
 
     /// Grids to the Winograd domain: large ones to `V`, by the input transform; small ones to `M`, by the adjoint of the
-    /// output transform. `padded` is scratch.
-    pub fn transform(&self, grid: Grid, from: &[f32], to: &mut [&mut [f32]], padded: &mut [f32]) {
-        let padding = self.padding(grid);
-        let padded = &mut padded[..padding.padded_len()];
-        if !padding.is_grid() {
-            padded.fill(0.0);
-        }
+    /// output transform.
+    pub fn transform(&self, grid: Grid, from: &[f32], to: &mut [&mut [f32]]) {
         let images = from.chunks_exact(self.geometry.values(grid)).enumerate();
         for (image, from) in images {
-            let padded = match padding.is_grid() {
-                true => from,
-                false => {
-                    padding.pad(from, padded);
-                    &*padded
-                }
-            };
-            match grid {
-                Grid::Large => {
-                    (self.algorithm.read.to_winograd)(padded, &mut self.large_tiles(image), to);
-                }
-                Grid::Small => {
-                    (self.algorithm.written.to_winograd)(padded, &mut self.small_tiles(image), to);
-                }
-            }
+            (self.pair(grid).to_winograd)(from, &mut self.tiles(grid, image), to);
         }
     }
 
     /// The adjoint of [`Tiling::transform`]: small grids from `M`, by the output transform; large ones from `V`.
-    pub fn transform_back(
-        &self,
-        grid: Grid,
-        from: &[&mut [f32]],
-        to: &mut [f32],
-        padded: &mut [f32],
-    ) {
-        let padding = self.padding(grid);
-        let padded = &mut padded[..padding.padded_len()];
+    pub fn transform_back(&self, grid: Grid, from: &[&mut [f32]], to: &mut [f32]) {
         let from: Vec<_> = from.iter().map(|tiles| &**tiles).collect();
+        if grid == Grid::Large {
+            // Its tiles overlap, and are added to what is there.
+            to.fill(0.0);
+        }
         let images = to.chunks_exact_mut(self.geometry.values(grid)).enumerate();
         for (image, to) in images {
-            let tiles = match padding.is_grid() {
-                true => &mut *to,
-                false => &mut *padded,
-            };
-            match grid {
-                Grid::Large => {
-                    tiles.fill(0.0);
-                    (self.algorithm.read.from_winograd)(&from, &mut self.large_tiles(image), tiles);
-                }
-                Grid::Small => (self.algorithm.written.from_winograd)(
-                    &from,
-                    &mut self.small_tiles(image),
-                    tiles,
-                ),
-            }
-            if !padding.is_grid() {
-                padding.crop(padded, to);
-            }
+            (self.pair(grid).from_winograd)(&from, &mut self.tiles(grid, image), to);
+        }
+    }
+
+    /// The transforms of a grid's tiles.
+    fn pair(&self, grid: Grid) -> &'static Pair {
+        match grid {
+            Grid::Large => &self.algorithm.read,
+            Grid::Small => &self.algorithm.written,
         }
     }
 
@@ -381,12 +291,11 @@ mod tests {
             [source, target].map(|grid| scaled(&tiling.sizes(grid), IMAGES));
         let weights = tiling.weights(target, weight, &used_buffers(&tiling));
         // What is left of something else must not matter.
-        let mut padded = vec![f32::NAN; tiling.padded_len()];
         let mut transformed = vec![f32::NAN; storage_len(&source_sizes)];
         let mut products = vec![f32::NAN; storage_len(&target_sizes)];
         let mut to = vec![f32::NAN; IMAGES * tiling.geometry.values(target)];
         let mut tiles = views_mut(&mut transformed, &source_sizes);
-        tiling.transform(source, from, &mut tiles, &mut padded);
+        tiling.transform(source, from, &mut tiles);
         let mut target_tiles = views_mut(&mut products, &target_sizes);
         tiling.products(target, &tiles, &weights, &mut target_tiles);
         let mut on_all_threads = vec![f32::NAN; products.len()];
@@ -396,8 +305,7 @@ mod tests {
             .iter()
             .zip(views(&on_all_threads, &target_sizes));
         assert!(same.into_iter().all(|(tiles, again)| **tiles == *again));
-        padded.fill(f32::NAN);
-        tiling.transform_back(target, &target_tiles, &mut to, &mut padded);
+        tiling.transform_back(target, &target_tiles, &mut to);
         [to, transformed]
     }
 

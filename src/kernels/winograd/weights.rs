@@ -87,22 +87,20 @@ impl Tiling {
     /// The kernel transform of the taps of a phase, to a row of `U`. `weights` has the values of a row for each tap.
     fn kernel_transform(&self, weights: &[f32], phase: usize, row: usize, to: &mut [&mut [f32]]) {
         let row_len = weights.len() / self.kernel_area();
-        let tile = (
-            self.tap_view(phase, row_len),
-            TileOffset::even(row * row_len),
-        );
-        (self.algorithm.kernel.to_winograd)(weights, &mut std::iter::once(tile), to);
+        let taps = self.taps(phase, row_len, row);
+        (self.algorithm.kernel.to_winograd)(weights, &mut std::iter::once(taps), to);
     }
 
-    /// Where a phase's taps lie in weights with `each` values a tap.
-    fn tap_view(&self, phase: usize, each: usize) -> TileView {
+    /// Where a phase's taps lie in weights with `each` values a tap, and where they are in the row `row` of `U`.
+    fn taps(&self, phase: usize, each: usize, row: usize) -> (TileView, TileOffset) {
         let Geometry { kernel, stride, .. } = self.geometry;
-        TileView {
-            first: (phase / stride * kernel + phase % stride) * each,
-            row: stride * kernel * each,
-            column: stride * each,
-            channels: each,
-        }
+        let view = TileView {
+            grid: [kernel, kernel, each],
+            first: [phase / stride, phase % stride],
+            stride,
+            phases: 1,
+        };
+        (view, TileOffset::even(row * each / CHANNEL_BLOCK))
     }
 
     /// The gradient `Vᵀ M` of `U`, as that of the weights in PyTorch's order.
@@ -168,10 +166,7 @@ impl Tiling {
         weights: &mut [f32],
     ) {
         let row_len = self.small_columns();
-        let tile = (
-            self.tap_view(phase, row_len),
-            TileOffset::even(row * row_len),
-        );
-        (self.algorithm.kernel.from_winograd)(from, &mut std::iter::once(tile), weights);
+        let taps = self.taps(phase, row_len, row);
+        (self.algorithm.kernel.from_winograd)(from, &mut std::iter::once(taps), weights);
     }
 }
