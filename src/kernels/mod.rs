@@ -7,7 +7,7 @@
 //! | to read first | then |
 //! | --- | --- |
 //! | [`buffers`], [`scratch`], [`matmul`], [`transpose`] | [`dense`] |
-//! | [`geometry`], [`padding`], [`register_block`] | [`im2col`], [`convolution`], [`direct_conv`], [`winograd`] |
+//! | [`geometry`], [`padding`], [`register_block`], [`small_matmul`] | [`im2col`], [`convolution`], [`direct_conv`], [`winograd`] |
 //! | [`vectorized`], [`elementwise`], [`exponential`] | [`activation`], [`dropout`], [`squared_error`], [`cross_entropy`], [`gaussian`] |
 //! | the same | [`adam`], [`average`], [`cholesky`], [`mixture`] |
 
@@ -31,6 +31,7 @@ pub mod mixture;
 pub mod padding;
 pub mod register_block;
 pub mod scratch;
+pub mod small_matmul;
 pub mod squared_error;
 pub mod transpose;
 pub mod vectorized;

@@ -15,6 +15,7 @@ use super::tile::TileView;
 use super::transforms::{CHANNEL_BLOCK, MOST_DROPPED};
 use crate::kernels::geometry::{Geometry, Grid};
 use crate::kernels::matmul::{Destination, Matrix, MatrixMut, matmul};
+use crate::kernels::small_matmul;
 use crate::parallel::for_each;
 use std::array::from_fn;
 
@@ -217,6 +218,9 @@ impl Tiling {
     fn product(&self, target: Grid, from: &[f32], weights: &[f32], to: &mut [f32]) {
         let columns = self.columns(target);
         let inner = weights.len() / columns;
+        if small_matmul::is_small(inner, columns) {
+            return small_matmul::matmul(from, weights, columns, to);
+        }
         matmul(
             Matrix::new(from, from.len() / inner, inner),
             Matrix::new(weights, inner, columns),
