@@ -2,7 +2,6 @@
 
 use super::exponential::exp;
 use super::vectorized::vectorized;
-use pulp::Simd;
 use serde::{Deserialize, Serialize};
 
 /// A function applied to each value that a layer computes.
@@ -55,8 +54,8 @@ impl Activation {
 
 /// The value and the slope of [`Activation::Silu`].
 #[inline(always)]
-fn silu<S: Simd>(v: f32) -> (f32, f32) {
-    let sigmoid = 1.0 / (1.0 + exp::<S>(-v));
+fn silu(v: f32) -> (f32, f32) {
+    let sigmoid = 1.0 / (1.0 + exp(-v));
     (v * sigmoid, sigmoid * (1.0 + v * (1.0 - sigmoid)))
 }
 
@@ -64,7 +63,7 @@ fn silu<S: Simd>(v: f32) -> (f32, f32) {
 ///
 /// The normal distribution beyond |v| is a polynomial times its density (Abramowitz and Stegun, 1964, 7.1.26).
 #[inline(always)]
-fn gelu<S: Simd>(v: f32) -> (f32, f32) {
+fn gelu(v: f32) -> (f32, f32) {
     const POLYNOMIAL: [f32; 5] = [
         1.061_405_4,
         -1.453_152,
@@ -77,7 +76,7 @@ fn gelu<S: Simd>(v: f32) -> (f32, f32) {
     /// 1 / sqrt(2 pi).
     const DENSITY: f32 = 0.398_942_3;
     let t = 1.0 / (1.0 + SCALE * v.abs());
-    let power = exp::<S>(-0.5 * v * v);
+    let power = exp(-0.5 * v * v);
     let mut sum = 0.0;
     for coefficient in POLYNOMIAL {
         sum = (sum + coefficient) * t;
@@ -95,13 +94,13 @@ vectorized! {
             Activation::LeakyRelu(slope) => {
                 with_bias(values, bias, |v| if v > 0.0 { v } else { slope * v });
             }
-            Activation::Sigmoid => with_bias(values, bias, |v| 1.0 / (1.0 + exp::<S>(-v))),
-            Activation::Tanh => with_bias(values, bias, |v| 1.0 - 2.0 / (exp::<S>(2.0 * v) + 1.0)),
+            Activation::Sigmoid => with_bias(values, bias, |v| 1.0 / (1.0 + exp(-v))),
+            Activation::Tanh => with_bias(values, bias, |v| 1.0 - 2.0 / (exp(2.0 * v) + 1.0)),
             Activation::Elu => {
-                with_bias(values, bias, |v| if v > 0.0 { v } else { exp::<S>(v) - 1.0 });
+                with_bias(values, bias, |v| if v > 0.0 { v } else { exp(v) - 1.0 });
             }
-            Activation::Silu => with_bias(values, bias, |v| silu::<S>(v).0),
-            Activation::Gelu => with_bias(values, bias, |v| gelu::<S>(v).0),
+            Activation::Silu => with_bias(values, bias, |v| silu(v).0),
+            Activation::Gelu => with_bias(values, bias, |v| gelu(v).0),
         }
     }
 }
@@ -114,8 +113,8 @@ vectorized! {
         slopes: &mut [f32],
     ) {
         match activation {
-            Activation::Silu => with_slopes(values, bias, slopes, silu::<S>),
-            _ => with_slopes(values, bias, slopes, gelu::<S>),
+            Activation::Silu => with_slopes(values, bias, slopes, silu),
+            _ => with_slopes(values, bias, slopes, gelu),
         }
     }
 }
@@ -240,7 +239,7 @@ mod tests {
             let v = f64::from(i as f32 / 1e4);
             let below = 0.5 * libm::erfc(-v / std::f64::consts::SQRT_2);
             let density = (-0.5 * v * v).exp() / std::f64::consts::TAU.sqrt();
-            let (value, slope) = gelu::<pulp::Scalar>(v as f32);
+            let (value, slope) = gelu(v as f32);
             let off = (f64::from(value) - v * below).abs() / v.abs().max(1.0);
             assert!(off < 5e-7, "gelu({v}) is off by {off}");
             let off = (f64::from(slope) - below - v * density).abs();

@@ -3,7 +3,6 @@
 use super::elementwise::for_each_row;
 use super::exponential::{exp, ln_1p};
 use super::vectorized::vectorized;
-use pulp::Simd;
 
 /// As many values take as long as one with its exponential.
 const EXPONENTIAL: usize = 4;
@@ -43,8 +42,8 @@ pub fn cross_entropy_gradient(logits: &[f32], images: &[f32], gradient: &[f32], 
 
 /// The probability that a logit stands for, and exp(-|logit|).
 #[inline(always)]
-fn probability<S: Simd>(logit: f32) -> (f32, f32) {
-    let e = exp::<S>(-logit.abs());
+fn probability(logit: f32) -> (f32, f32) {
+    let e = exp(-logit.abs());
     let numerator = if logit >= 0.0 { 1.0 } else { e };
     (numerator / (1.0 + e), e)
 }
@@ -56,7 +55,7 @@ vectorized! {
         for (logits, images) in logits.chunks(SUMS).zip(images.chunks(SUMS)) {
             let pairs = logits.iter().zip(images);
             for ((entropy, square), (&l, &x)) in entropies.iter_mut().zip(&mut squares).zip(pairs) {
-                let (y, e) = probability::<S>(l);
+                let (y, e) = probability(l);
                 // Without ever the logarithm of a probability that was rounded to 0.
                 *entropy += f64::from(l.max(0.0) - l * x + ln_1p(e));
                 *square += f64::from((y - x) * (y - x));
@@ -71,7 +70,7 @@ vectorized! {
     fn slopes(logits: &[f32], images: &[f32], gradient: &[f32], to: &mut [f32]) {
         let (entropy, square) = (gradient[0], 2.0 * gradient[1]);
         for (to, (&l, &x)) in to.iter_mut().zip(logits.iter().zip(images)) {
-            let (y, _) = probability::<S>(l);
+            let (y, _) = probability(l);
             *to = (y - x) * (entropy + square * y * (1.0 - y));
         }
     }

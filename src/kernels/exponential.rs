@@ -1,22 +1,10 @@
 //! Exponentials and logarithms without branches or calls, for the compiler to make vectors of them.
 
-use pulp::Simd;
-
-/// `a * b + c`, rounded once where there are vector instructions for it. Without, it would be a call.
-#[inline(always)]
-fn multiply_add<S: Simd>(a: f32, b: f32, c: f32) -> f32 {
-    match S::IS_SCALAR {
-        true => a * b + c,
-        false => a.mul_add(b, c),
-    }
-}
-
-/// e to the power of `x`, within 2 units in the last place; `x` is taken for -87 or 88 where it is beyond those. `S` are the
-/// vector instructions that it is compiled for.
+/// e to the power of `x`, within 2 units in the last place; `x` is taken for -87 or 88 where it is beyond those.
 ///
 /// x = n ln 2 + r, and e^r is a polynomial (`expf` of the Cephes library).
 #[inline(always)]
-pub fn exp<S: Simd>(x: f32) -> f32 {
+pub fn exp(x: f32) -> f32 {
     /// Added and taken away again, it leaves the nearest whole number, which is then in its last bits, too.
     const ROUND: f32 = 12_582_912.0;
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
@@ -29,15 +17,15 @@ pub fn exp<S: Simd>(x: f32) -> f32 {
         0.5,
     ];
     let x = x.clamp(-87.0, 88.0);
-    let shifted = multiply_add::<S>(x, std::f32::consts::LOG2_E, ROUND);
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
-    let r = multiply_add::<S>(n, -LN_2[1], multiply_add::<S>(n, -LN_2[0], x));
+    let r = x - n * LN_2[0] - n * LN_2[1];
     let mut sum = 0.0;
     for coefficient in POLYNOMIAL {
-        sum = multiply_add::<S>(sum, r, coefficient);
+        sum = sum * r + coefficient;
     }
     let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
-    (multiply_add::<S>(sum * r, r, r) + 1.0) * power
+    (sum * r * r + r + 1.0) * power
 }
 
 /// The same of a double, and of an `x` of -708 or 709 where it is beyond those.
@@ -84,41 +72,22 @@ pub fn ln_1p(x: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::vectorized::vectorized;
-    use pulp::Scalar;
 
     fn off(found: f32, exact: f64) -> f64 {
         let unit = f64::from(f32::EPSILON) * 2f64.powf(exact.log2().floor());
         (f64::from(found) - exact).abs() / unit
     }
 
-    vectorized! {
-        fn exps(values: &mut [f32]) {
-            values.iter_mut().for_each(|value| *value = exp::<S>(*value));
-        }
-    }
-
     #[test]
-    fn exp_is_exact_to_two_units_in_the_last_place_with_any_instructions() {
-        let one_by_one = |values: &mut [f32]| {
-            for value in values {
-                *value = exp::<Scalar>(*value);
-            }
-        };
-        for exps in [exps, one_by_one] {
-            let exponents: Vec<f32> = (-87_000..=88_000).map(|i| i as f32 / 1e3).collect();
-            let mut found = exponents.clone();
-            exps(&mut found);
-            for (found, x) in found.into_iter().zip(exponents) {
-                let off = off(found, f64::from(x).exp());
-                assert!(off <= 2.0, "e^{x} is off by {off} units");
-            }
-            let mut beyond = [-1e9, -87.0, f32::INFINITY, 88.0, f32::NAN];
-            exps(&mut beyond);
-            let [below, least, above, most, nan] = beyond;
-            assert_eq!([below, above], [least, most]);
-            assert!(nan.is_nan());
+    fn exp_is_exact_to_two_units_in_the_last_place() {
+        for i in -87_000..=88_000 {
+            let x = i as f32 / 1e3;
+            let off = off(exp(x), f64::from(x).exp());
+            assert!(off <= 2.0, "e^{x} is off by {off} units");
         }
+        assert_eq!(exp(-1e9), exp(-87.0));
+        assert_eq!(exp(f32::INFINITY), exp(88.0));
+        assert!(exp(f32::NAN).is_nan());
     }
 
     #[test]
@@ -137,7 +106,7 @@ mod tests {
     #[test]
     fn ln_1p_is_exact_to_two_units_in_the_last_place() {
         for i in 1..=100_000 {
-            for x in [i as f32 / 1e5, exp::<Scalar>(-(i as f32) / 1e3 * 0.8)] {
+            for x in [i as f32 / 1e5, exp(-(i as f32) / 1e3 * 0.8)] {
                 let off = off(ln_1p(x), f64::from(x).ln_1p());
                 assert!(off <= 2.0, "the logarithm of 1 + {x} is off by {off} units");
             }

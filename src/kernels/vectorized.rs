@@ -1,7 +1,7 @@
 //! Functions that run with the widest vector instructions of the processor they find.
 
 /// A function that is compiled once for each kind of vector instructions, and runs with the widest that the
-/// processor has. What it calls must be `#[inline(always)]` to be compiled so, too. Its body knows the kind as `S`.
+/// processor has. What it calls must be `#[inline(always)]` to be compiled so, too.
 macro_rules! vectorized {
     ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$(const $n:ident: usize),+>)? (
         $($argument:ident: $type:ty),* $(,)?
@@ -10,11 +10,11 @@ macro_rules! vectorized {
         $vis fn $name $(<$(const $n: usize),+>)? ($($argument: $type),*) {
             struct Call<$($(const $n: usize,)+)? A>(A);
 
-            impl $(<$(const $n: usize),+>)? pulp::WithSimd for Call<$($($n,)+)? ($($type,)*)> {
+            impl $(<$(const $n: usize),+>)? pulp::NullaryFnOnce for Call<$($($n,)+)? ($($type,)*)> {
                 type Output = ();
 
                 #[inline(always)]
-                fn with_simd<S: pulp::Simd>(self, _: S) {
+                fn call(self) {
                     let ($($argument,)*) = self.0;
                     $body
                 }
