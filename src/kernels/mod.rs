@@ -7,7 +7,8 @@
 //! | to read first | then |
 //! | --- | --- |
 //! | [`buffers`], [`scratch`], [`matmul`], [`transpose`] | [`dense`] |
-//! | [`geometry`], [`padding`], [`register_block`], [`small_matmul`] | [`im2col`], [`convolution`], [`direct_conv`], [`winograd`] |
+//! | [`geometry`], [`padding`], [`im2col`] | [`convolution`] |
+//! | [`register_block`], [`small_matmul`] | [`direct_conv`], [`winograd`] |
 //! | [`vectorized`], [`elementwise`], [`exponential`] | [`activation`], [`dropout`], [`squared_error`], [`cross_entropy`], [`gaussian`] |
 //! | the same | [`adam`], [`average`], [`cholesky`], [`mixture`] |
 

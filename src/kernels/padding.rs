@@ -1,4 +1,4 @@
-//! Grids with zeros around them, for kernels and tiles that reach over an edge.
+//! Grids with zeros around them, for kernels that reach over an edge.
 
 use super::geometry::Geometry;
 
@@ -21,11 +21,6 @@ impl PaddedGrid {
             top_left: geometry.pad,
             size: geometry.reach(),
         }
-    }
-
-    /// Whether there is nothing around the grid.
-    pub fn is_grid(&self) -> bool {
-        self.top_left == [0, 0] && self.size == self.grid[..2]
     }
 
     /// Values of the larger grid.

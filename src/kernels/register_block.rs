@@ -55,7 +55,8 @@ fn add_products_of_rows<S: Simd, const P: usize, const V: usize, const R: usize>
     row: usize,
     sums: &mut [[S::f32s; V]; P],
 ) {
-    // Checks first: among them the compiler would not keep the sums in registers.
+    // Checks first: among them the compiler would not keep the sums in registers. Of slices that are so long it needs no
+    // further ones, where it knows the step or the length of rows.
     let values = &values[..(P - 1) * step + R];
     let mut places = [&[0.0; R]; P];
     for (place, values_of_place) in places.iter_mut().enumerate() {
@@ -63,13 +64,10 @@ fn add_products_of_rows<S: Simd, const P: usize, const V: usize, const R: usize>
     }
     let zero = [simd.splat_f32s(0.0); V];
     let mut rows = [&zero; R];
-    let columns = Columns {
-        values: &columns.values[row * columns.row_len..][..R * columns.row_len],
-        ..columns
-    };
+    let matrix = &columns.values[row * columns.row_len..][..R * columns.row_len];
     for (number, columns_of_row) in rows.iter_mut().enumerate() {
         let at = number * columns.row_len + columns.first;
-        *columns_of_row = chunk_at(columns.values, at);
+        *columns_of_row = chunk_at(matrix, at);
     }
     for (number, columns) in rows.into_iter().enumerate() {
         for (sums, values) in sums.iter_mut().zip(places) {

@@ -226,10 +226,10 @@ impl Convolution {
         input_gradient: Option<(&mut [f32], &[f32])>,
         mut transformed: TransformedTiles,
     ) {
-        let images = gradient.len() / self.geometry.values(self.output);
-        let inputs = scaled(&tiling.sizes(self.input), images);
         tiling.transform(self.output, gradient, &mut transformed);
         if let Some((to, weight)) = input_gradient {
+            let images = gradient.len() / self.geometry.values(self.output);
+            let inputs = scaled(&tiling.sizes(self.input), images);
             with_scratch(storage_len(&inputs), |back| {
                 let mut back = views_mut(back, &inputs);
                 tiling.products(self.input, &transformed, weight, &mut back);

@@ -98,7 +98,8 @@ impl BackwardData<'_> {
         };
         let small = &self.small[(row * columns + column) * channels..];
         let mut sums = [[simd.splat_f32s(0.0); V]; P];
-        // The same for all; with numbers that it knows, the compiler checks a block's places at once.
+        // The same for all; with usual channels, which it knows, the compiler checks a block's places at once. For
+        // blocks of few places it is not worth it.
         match channels {
             32 if P > 4 => add_products(simd, small, 32, weight, 32, &mut sums),
             64 if P > 4 => add_products(simd, small, 64, weight, 64, &mut sums),

@@ -87,11 +87,12 @@ impl Forward<'_> {
         let vectors = channels / S::F32_LANES;
         let first = (row, column, vector);
         let mut sums = [[simd.splat_f32s(0.0); V]; P];
-        // The same for all; with numbers that it knows, the compiler checks a block's places at once.
+        // The same for all; with numbers that it knows, the compiler checks a block's places at once. These are those
+        // of usual kernels, of 4 with stride 2, on grey and on colours; for blocks of few places it is not worth it.
         match (kernel_row(self.geometry), place_step(self.geometry)) {
-            (4, 2) if P > 4 => self.add_products(simd, first, 4, 2, &mut sums),
-            (12, 6) if P > 4 => self.add_products(simd, first, 12, 6, &mut sums),
-            (taps, step) => self.add_products(simd, first, taps, step, &mut sums),
+            (4, 2) if P > 4 => self.add_taps(simd, first, 4, 2, &mut sums),
+            (12, 6) if P > 4 => self.add_taps(simd, first, 12, 6, &mut sums),
+            (taps, step) => self.add_taps(simd, first, taps, step, &mut sums),
         }
         let (small, _) = S::as_mut_simd_f32s(self.small);
         let small = &mut small[(row * columns + column) * vectors..][..P * vectors];
@@ -100,8 +101,9 @@ impl Forward<'_> {
         }
     }
 
+    /// Adds to `sums` what all taps give: rows of `taps` values, each place `step` further than the one before.
     #[inline(always)]
-    fn add_products<S: Simd, const P: usize, const V: usize>(
+    fn add_taps<S: Simd, const P: usize, const V: usize>(
         &self,
         simd: S,
         (row, column, vector): (usize, usize, usize),

@@ -41,8 +41,8 @@ impl Cut {
         points.clone().flat_map(row).collect()
     }
 
-    /// The offset of the tile in row and column `number` of an image, among images of [`Cut::sizes`], with `each` blocks of
-    /// channels a tile.
+    /// The offset of the tile in row and column `number` of an image, among images of [`Cut::sizes`], with `each` blocks
+    /// of channels a tile.
     pub fn offset(&self, image: usize, number: [usize; 2], each: usize) -> TileOffset {
         let along = |axis: usize, order: usize| match order {
             0 => self.tiles[axis],

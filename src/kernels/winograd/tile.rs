@@ -28,10 +28,10 @@ impl TileView {
         self.grid[2] / CHANNEL_BLOCK
     }
 
-    /// What the first blocks of channels of a phase's values add up to, along rows and columns. Where a value lies around the
-    /// grid, it is more than a grid has.
+    /// Where the first blocks of channels of a phase's values are: that of a row plus that of a column.
     #[inline(always)]
     fn places<const N: usize>(&self, phase: usize) -> [[usize; N]; 2] {
+        /// For rows and columns around the grid: beyond any grid, and two of them and a block still do not overflow.
         const AROUND: usize = usize::MAX / 4;
         let [rows, columns, _] = self.grid;
         let along = |first: usize, size: usize, each: usize| {

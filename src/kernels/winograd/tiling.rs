@@ -238,15 +238,13 @@ mod tests {
     use crate::rng::{Purpose, normal};
 
     const IMAGES: usize = 2;
-    /// Of the large grid and of the small one.
-    const CHANNELS: [usize; 2] = [32, 16];
 
-    /// A convolution to a grid, with zeros around what it reads or without.
+    /// A convolution to a grid, with zeros around what it reads or without, from 32 channels to 16.
     fn geometry(kernel: usize, stride: usize, small: [usize; 2], pad: usize) -> Geometry {
         let large = small.map(|size| (size - 1) * stride + kernel - 2 * pad);
         Geometry {
-            large: [large[0], large[1], CHANNELS[0]],
-            small: [small[0], small[1], CHANNELS[1]],
+            large: [large[0], large[1], 32],
+            small: [small[0], small[1], 16],
             kernel,
             stride,
             pad: [pad, pad],
@@ -276,9 +274,9 @@ mod tests {
             if large[0] < g.large[0] && large[1] < g.large[1] {
                 let large = at(g.large, image, large[0], large[1]);
                 let small = at(g.small, image, row, column);
-                let [l, s] = CHANNELS;
+                let [l, s] = [g.large[2], g.small[2]];
                 for (l, s) in (0..l * s).map(|number| (number / s, number % s)) {
-                    let weight = (s * CHANNELS[0] + l) * g.kernel * g.kernel + tap;
+                    let weight = (s * g.large[2] + l) * g.kernel * g.kernel + tap;
                     visit(large + l, small + s, weight);
                 }
             }
@@ -330,37 +328,51 @@ mod tests {
         }
     }
 
+    /// Checks all three products of a convolution.
+    fn check(tiling: Tiling) {
+        let g = tiling.geometry;
+        let weight = random(1, g.large[2] * g.small[2] * g.kernel * g.kernel);
+        let large = random(2, IMAGES * g.values(Grid::Large));
+        let small = random(3, IMAGES * g.values(Grid::Small));
+        let mut expected = [large.len(), small.len(), weight.len()].map(|len| vec![0.0; len]);
+        each_product(g, |l, s, w| {
+            let [large, small, weight] = [large[l], small[s], weight[w]].map(f64::from);
+            expected[0][l] += small * weight;
+            expected[1][s] += large * weight;
+            expected[2][w] += large * small;
+        });
+        let [to_small, v] = convolved(tiling, Grid::Small, &large, &weight);
+        let [to_large, m] = convolved(tiling, Grid::Large, &small, &weight);
+        let mut gradient = vec![f32::NAN; weight.len()];
+        let buffers = used_buffers(&tiling);
+        tiling.weight_gradient(IMAGES, &v, &m, &mut gradient, &buffers);
+        let of = format!("{} points, {g:?}", tiling.algorithm.alpha);
+        check_near(&to_large, &expected[0], &format!("large grids, {of}"));
+        check_near(&to_small, &expected[1], &format!("small grids, {of}"));
+        check_near(&gradient, &expected[2], &format!("gradient, {of}"));
+    }
+
     #[test]
     fn every_algorithm_gives_the_convolution_and_its_gradients_on_grids_of_every_rest() {
         let grids = (1..=15).map(|rows| [rows, (rows * 4) % 15 + 1]);
         for (grid, algorithm) in grids.flat_map(|grid| ALGORITHMS.iter().map(move |a| (grid, a))) {
-            let stride = 1 + grid[0] % 2;
-            let pad = usize::from(grid[0] % 3 > 0 && grid[1] > 1);
-            let g = geometry(algorithm.taps * stride, stride, grid, pad);
-            let tiling = Tiling::with(g, algorithm);
-            let weight = random(1, CHANNELS[0] * CHANNELS[1] * g.kernel * g.kernel);
-            let large = random(2, IMAGES * g.values(Grid::Large));
-            let small = random(3, IMAGES * g.values(Grid::Small));
-            let mut expected = [large.len(), small.len(), weight.len()].map(|len| vec![0.0; len]);
-            each_product(g, |l, s, w| {
-                let [large, small, weight] = [large[l], small[s], weight[w]].map(f64::from);
-                expected[0][l] += small * weight;
-                expected[1][s] += large * weight;
-                expected[2][w] += large * small;
-            });
-            let of = format!(
-                "{} points, {} taps, {grid:?}",
-                algorithm.alpha, algorithm.taps
-            );
-            let [to_small, v] = convolved(tiling, Grid::Small, &large, &weight);
-            let [to_large, m] = convolved(tiling, Grid::Large, &small, &weight);
-            let mut gradient = vec![f32::NAN; weight.len()];
-            let buffers = used_buffers(&tiling);
-            tiling.weight_gradient(IMAGES, &v, &m, &mut gradient, &buffers);
-            check_near(&to_large, &expected[0], &format!("large grids, {of}"));
-            check_near(&to_small, &expected[1], &format!("small grids, {of}"));
-            check_near(&gradient, &expected[2], &format!("gradient, {of}"));
+            let stride = 1 + grid[0] % 4;
+            let kernel = algorithm.taps * stride;
+            let least = grid[0].min(grid[1]);
+            let pad = (grid[0] % 3).min(((least - 1) * stride + kernel - 1) / 2);
+            let mut g = geometry(kernel, stride, grid, pad);
+            // What is left over is read by no place.
+            (g.large[0], g.large[1]) = (g.large[0] + grid[1] % stride, g.large[1] + stride - 1);
+            check(Tiling::with(g, algorithm));
         }
+    }
+
+    #[test]
+    fn weights_that_are_not_small_give_the_same() {
+        let mut g = geometry(4, 2, [3, 5], 1);
+        (g.large[2], g.small[2]) = (64, 64);
+        assert!(!small_matmul::is_small(4 * 64, 64));
+        check(Tiling::with(g, &ALGORITHMS[0]));
     }
 
     #[test]
