@@ -55,8 +55,8 @@ fn add_products_of_rows<S: Simd, const P: usize, const V: usize, const R: usize>
     row: usize,
     sums: &mut [[S::f32s; V]; P],
 ) {
-    // Checks first: among them the compiler would not keep the sums in registers. Of slices that are so long it needs no
-    // further ones, where it knows the step or the length of rows.
+    // Checks first: among them the compiler would not keep the sums in registers. Of slices that are so long it needs
+    // no further ones, where it knows the step or the length of rows.
     let values = &values[..(P - 1) * step + R];
     let mut places = [&[0.0; R]; P];
     for (place, values_of_place) in places.iter_mut().enumerate() {

@@ -9,8 +9,8 @@ use std::array::from_fn;
 
 /// The values of a matrix that has columns by so many are whole vectors.
 const COLUMNS: usize = 16;
-/// Values of a matrix up to which these products are faster than those of `gemm`, as measured: 32 KiB, which stay in the
-/// first-level cache or nearly.
+/// Values of a matrix up to which these products are faster than those of `gemm`, as measured: 32 KiB, which stay in
+/// the first-level cache or nearly.
 const MOST: usize = 8 * 1024;
 
 /// Whether [`matmul`] is the faster one for products with a matrix of so many rows and columns.

@@ -122,9 +122,10 @@ impl Tiling {
             pad,
             ..
         } = self.geometry;
-        let (grid, stride, pad, blocks) = match grid {
-            Grid::Large => (large, stride, pad, self.large_columns() / CHANNEL_BLOCK),
-            Grid::Small => (small, 1, [0, 0], self.small_columns() / CHANNEL_BLOCK),
+        let blocks = self.columns(grid) / CHANNEL_BLOCK;
+        let (grid, stride, pad) = match grid {
+            Grid::Large => (large, stride, pad),
+            Grid::Small => (small, 1, [0, 0]),
         };
         let step = self.algorithm.outputs() * stride;
         let [rows, columns] = self.cut.tiles;
