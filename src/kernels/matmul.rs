@@ -108,6 +108,7 @@ impl<'a> Matrix<'a> {
 }
 
 /// Asks the processor to bring values into its cache, and does not wait for them. On others than x86-64 it does nothing.
+#[inline(always)]
 pub fn prefetch(values: &[f32]) {
     /// Values of a line of the cache.
     const LINE: usize = 16;

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | [`buffers`], [`scratch`], [`matmul`], [`transpose`] | [`dense`] |
 //! | [`geometry`], [`padding`], [`im2col`] | [`convolution`] |
-//! | [`register_block`], [`small_matmul`] | [`direct_conv`], [`winograd`] |
+//! | [`register_block`], [`streamed_matmul`] | [`direct_conv`], [`winograd`] |
 //! | [`vectorized`], [`elementwise`], [`exponential`] | [`activation`], [`dropout`], [`squared_error`], [`cross_entropy`], [`gaussian`] |
 //! | the same | [`adam`], [`average`], [`cholesky`], [`mixture`] |
 
@@ -32,8 +32,8 @@ pub mod mixture;
 pub mod padding;
 pub mod register_block;
 pub mod scratch;
-pub mod small_matmul;
 pub mod squared_error;
+pub mod streamed_matmul;
 pub mod transpose;
 pub mod vectorized;
 pub mod winograd;

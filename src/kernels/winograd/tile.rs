@@ -5,6 +5,7 @@ use super::transforms::{
     CHANNEL_BLOCK, ChannelBlock, MOST_DROPPED, Transform, TransformMatrix, has,
 };
 use crate::kernels::elementwise::add;
+use crate::kernels::matmul::prefetch;
 use std::array::from_fn;
 
 /// Where a tile lies on a grid, around which there are zeros.
@@ -48,6 +49,9 @@ impl TileView {
         ]
     }
 }
+
+/// So many blocks of channels before it is read or written, a block is asked for.
+const AHEAD: usize = 8;
 
 /// Scratch for a tile that is transformed along one axis only. Who handles many tiles makes it once.
 pub type HalfTransformed<const M: usize, const N: usize> = [[ChannelBlock; N]; M];
@@ -115,8 +119,10 @@ pub fn to_winograd<const ALPHA: usize, const N: usize>(
                     }
                     for (column, factors) in matrix.iter().enumerate() {
                         if has(ALPHA, dropped, column) {
+                            let at = offset.of::<ALPHA>(row, column) + further;
                             let (to, _) = tiles[row * ALPHA + column].as_chunks_mut();
-                            to[offset.of::<ALPHA>(row, column) + further] = product(factors, half);
+                            prefetch_block(to, at + AHEAD);
+                            to[at] = product(factors, half);
                         }
                     }
                 }
@@ -150,8 +156,10 @@ pub fn from_winograd<const ALPHA: usize, const N: usize>(
                     let mut values = [[0.0; CHANNEL_BLOCK]; ALPHA];
                     for (row, value) in values.iter_mut().enumerate() {
                         if has(ALPHA, dropped, row) {
+                            let at = offset.of::<ALPHA>(row, column) + further;
                             let (from, _) = tiles[row * ALPHA + column].as_chunks();
-                            *value = from[offset.of::<ALPHA>(row, column) + further];
+                            prefetch_block(from, at + AHEAD);
+                            *value = from[at];
                         }
                     }
                     for (half, factors) in half.iter_mut().zip(matrix).take(N - dropped) {
@@ -174,6 +182,15 @@ pub fn from_winograd<const ALPHA: usize, const N: usize>(
                 }
             });
         }
+    }
+}
+
+/// Asks for a block, if there are so many. A tile has a block in each of many matrices, too many for a processor to notice
+/// by itself that they are read or written in turn.
+#[inline(always)]
+fn prefetch_block(blocks: &[ChannelBlock], index: usize) {
+    if let Some(block) = blocks.get(index) {
+        prefetch(block);
     }
 }
 

@@ -14,8 +14,7 @@ use super::layout::{Cut, Sizes, TileOffset, scaled, views, views_mut};
 use super::tile::TileView;
 use super::transforms::{CHANNEL_BLOCK, MOST_DROPPED};
 use crate::kernels::geometry::{Geometry, Grid};
-use crate::kernels::matmul::{Destination, Matrix, MatrixMut, matmul};
-use crate::kernels::small_matmul;
+use crate::kernels::streamed_matmul;
 use crate::parallel::for_each;
 use std::array::from_fn;
 
@@ -182,7 +181,7 @@ impl Tiling {
     ) {
         let weights = views(weights, &self.weight_sizes());
         for ((from, weights), to) in from.iter().zip(weights).zip(to) {
-            self.product(target, from, weights, to);
+            streamed_matmul::matmul(from, weights, self.columns(target), to);
         }
     }
 
@@ -211,23 +210,8 @@ impl Tiling {
             from.zip(to).map(move |(from, to)| (from, weights, to))
         });
         for_each(parts, |(from, weights, to)| {
-            self.product(target, from, weights, to);
+            streamed_matmul::matmul(from, weights, self.columns(target), to);
         });
-    }
-
-    /// The product at a point.
-    fn product(&self, target: Grid, from: &[f32], weights: &[f32], to: &mut [f32]) {
-        let columns = self.columns(target);
-        let inner = weights.len() / columns;
-        if small_matmul::is_small(inner, columns) {
-            return small_matmul::matmul(from, weights, columns, to);
-        }
-        matmul(
-            Matrix::new(from, from.len() / inner, inner),
-            Matrix::new(weights, inner, columns),
-            MatrixMut::new(to, columns),
-            Destination::Overwrite,
-        );
     }
 }
 
@@ -370,10 +354,9 @@ mod tests {
     }
 
     #[test]
-    fn weights_that_are_not_small_give_the_same() {
+    fn many_channels_give_the_same() {
         let mut g = geometry(4, 2, [3, 5], 1);
         (g.large[2], g.small[2]) = (64, 64);
-        assert!(!small_matmul::is_small(4 * 64, 64));
         check(Tiling::with(g, &ALGORITHMS[0]));
     }
 

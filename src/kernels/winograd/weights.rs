@@ -6,13 +6,14 @@ use super::tiling::Tiling;
 use super::transforms::CHANNEL_BLOCK;
 use crate::kernels::buffers::{Buffer, Buffers};
 use crate::kernels::geometry::{Geometry, Grid};
-use crate::kernels::matmul::{Destination, Matrix, MatrixMut, matmul, prefetch};
+use crate::kernels::matmul::{Destination, Matrix, MatrixMut};
 use crate::kernels::scratch::with_scratch;
+use crate::kernels::streamed_matmul::matmul_transposed;
 use crate::kernels::transpose::transpose;
 use crate::parallel::for_each;
 
 /// Tiles whose share of a gradient is found at a time: they stay in a core's cache.
-const TILES: usize = 256;
+const TILES: usize = 128;
 /// Rows of weights that a thread handles at a time: channels come by so many.
 const ROWS: usize = CHANNEL_BLOCK;
 
@@ -126,12 +127,9 @@ impl Tiling {
                 .chunks(TILES * rows)
                 .zip(small.chunks(TILES * columns));
             for (large, small) in parts {
-                // The product jumps about in them, and would wait for each line.
-                prefetch(large);
-                prefetch(small);
-                let large = Matrix::new(large, large.len() / rows, rows).transposed();
+                let large = Matrix::new(large, large.len() / rows, rows);
                 let small = Matrix::new(small, small.len() / columns, columns);
-                matmul(large, small, gradient.reborrow(), destination);
+                matmul_transposed(large, small, gradient.reborrow(), destination);
                 destination = Destination::Add;
             }
         });

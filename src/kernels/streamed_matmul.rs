@@ -1,0 +1,351 @@
+//! Matrix products whose left factor comes from beyond a core's cache.
+//!
+//! The `gemm` crate copies factors into an order of its own first, and waits for memory meanwhile; that is a tenth of the
+//! time of a small product, and a quarter of a large one. Here the left factor is read from where it lies, and while some
+//! rows of a product are computed, what the next ones are made of is asked for. The right factor is read again for all of
+//! them: it should stay in cache.
+
+use super::matmul::{Destination, Matrix, MatrixMut, prefetch};
+use super::register_block::chunk_at;
+use pulp::{Arch, Simd, WithSimd};
+use std::array::from_fn;
+
+/// The columns of the right factor are a multiple of this, so that its rows are whole vectors.
+const COLUMNS: usize = 16;
+/// Values of a line of the cache.
+const LINE: usize = 16;
+
+/// Computes `left * right` into `out`, on the calling thread. Each sum is made in the order of the rows of `right`.
+///
+/// # Shapes
+///
+/// - left: (rows, inner)
+/// - right: (inner, columns); columns are a multiple of 16
+/// - out: (rows, columns)
+pub fn matmul(left: &[f32], right: &[f32], columns: usize, out: &mut [f32]) {
+    check_columns(columns);
+    let (rows, inner) = (out.len() / columns, right.len() / columns);
+    let shape = (rows * inner, inner * columns, rows * columns);
+    assert_eq!(
+        (left.len(), right.len(), out.len()),
+        shape,
+        "shape of a product"
+    );
+    Arch::new().dispatch(Product {
+        left,
+        right,
+        rows,
+        inner,
+        columns,
+        out,
+    });
+}
+
+/// Computes `leftᵀ * right` into `out`, on the calling thread. Each sum is made in the order of the rows of `right`.
+///
+/// # Shapes
+///
+/// - left: (inner, rows), row-major
+/// - right: (inner, columns), row-major; columns are a multiple of 16
+/// - out: (rows, columns)
+pub fn matmul_transposed(left: Matrix, right: Matrix, out: MatrixMut, destination: Destination) {
+    check_columns(right.columns());
+    assert_eq!(left.rows(), right.rows(), "inner dimensions of a product");
+    let shape = (left.columns(), right.columns());
+    assert_eq!((out.rows(), out.columns()), shape, "shape of a product");
+    Arch::new().dispatch(TransposedProduct {
+        left,
+        right,
+        out,
+        destination,
+    });
+}
+
+fn check_columns(columns: usize) {
+    assert!(
+        columns > 0 && columns.is_multiple_of(COLUMNS),
+        "{columns} columns are no whole vectors"
+    );
+}
+
+/// A product by blocks of few rows and vectors, whose sums stay in registers.
+trait Blocks: Sized {
+    /// Computes the block of `R` rows from `row` on and `V` vectors from `first` on, and tells how many vectors.
+    fn block<S: Simd, const R: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        row: usize,
+        first: usize,
+    ) -> usize;
+
+    /// Computes all blocks of `rows` rows and `columns` columns.
+    #[inline(always)]
+    fn all<S: Simd>(&mut self, simd: S, rows: usize, columns: usize) {
+        let vectors = columns / S::F32_LANES;
+        let mut row = 0;
+        while row < rows {
+            row += match rows - row {
+                6.. => self.rows::<S, 6>(simd, row, vectors),
+                4.. => self.rows::<S, 4>(simd, row, vectors),
+                2.. => self.rows::<S, 2>(simd, row, vectors),
+                _ => self.rows::<S, 1>(simd, row, vectors),
+            }
+        }
+    }
+
+    /// Computes the blocks of `R` rows, and tells how many rows.
+    #[inline(always)]
+    fn rows<S: Simd, const R: usize>(&mut self, simd: S, row: usize, vectors: usize) -> usize {
+        let mut first = 0;
+        while first < vectors {
+            first += match vectors - first {
+                4.. if S::REGISTER_COUNT >= 32 => self.block::<S, R, 4>(simd, row, first),
+                2.. => self.block::<S, R, 2>(simd, row, first),
+                _ => self.block::<S, R, 1>(simd, row, first),
+            }
+        }
+        R
+    }
+}
+
+struct Product<'a> {
+    left: &'a [f32],
+    right: &'a [f32],
+    rows: usize,
+    inner: usize,
+    columns: usize,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        self.all(simd, self.rows, self.columns);
+    }
+}
+
+impl Blocks for Product<'_> {
+    #[inline(always)]
+    fn block<S: Simd, const R: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        row: usize,
+        first: usize,
+    ) -> usize {
+        let vectors = self.columns / S::F32_LANES;
+        // As long as each other, and no row of `right` beyond that, for one check to do for all of them.
+        let left: [&[f32]; R] = from_fn(|r| &self.left[(row + r) * self.inner..][..self.inner]);
+        // With the first vectors it is asked for; with the others it is there.
+        let next = match first {
+            0 => &self.left[(row + R) * self.inner..],
+            _ => &[],
+        };
+        let next = &next[..next.len().min(R * self.inner)];
+        let (right, _) = S::as_simd_f32s(self.right);
+        let mut sums = [[simd.splat_f32s(0.0); V]; R];
+        for (index, right) in right.chunks_exact(vectors).enumerate().take(self.inner) {
+            prefetch_value(next, index * LINE);
+            add_products(
+                simd,
+                left.map(|left| left[index]),
+                chunk_at(right, first),
+                &mut sums,
+            );
+        }
+        let (out, _) = S::as_mut_simd_f32s(self.out);
+        for (r, sums) in sums.iter().enumerate() {
+            out[(row + r) * vectors + first..][..V].copy_from_slice(sums);
+        }
+        V
+    }
+}
+
+struct TransposedProduct<'a> {
+    left: Matrix<'a>,
+    right: Matrix<'a>,
+    out: MatrixMut<'a>,
+    destination: Destination,
+}
+
+impl WithSimd for TransposedProduct<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        self.all(simd, self.out.rows(), self.out.columns());
+    }
+}
+
+impl Blocks for TransposedProduct<'_> {
+    #[inline(always)]
+    fn block<S: Simd, const R: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        row: usize,
+        first: usize,
+    ) -> usize {
+        let mut sums = [[simd.splat_f32s(0.0); V]; R];
+        for index in 0..self.right.rows() {
+            let left = self.left.row(index);
+            prefetch_value(left, row + LINE);
+            let (right, _) = S::as_simd_f32s(self.right.row(index));
+            add_products(
+                simd,
+                *chunk_at(left, row),
+                chunk_at(right, first),
+                &mut sums,
+            );
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            let (out, _) = S::as_mut_simd_f32s(self.out.row(row + r));
+            for (out, sum) in out[first..][..V].iter_mut().zip(sums) {
+                *out = match self.destination {
+                    Destination::Overwrite => *sum,
+                    Destination::Add => simd.add_f32s(*out, *sum),
+                };
+            }
+        }
+        V
+    }
+}
+
+/// Adds the products of some values, one a row, and some vectors of a row.
+#[inline(always)]
+fn add_products<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    left: [f32; R],
+    right: &[S::f32s; V],
+    sums: &mut [[S::f32s; V]; R],
+) {
+    for (sums, left) in sums.iter_mut().zip(left) {
+        let left = simd.splat_f32s(left);
+        for (sum, right) in sums.iter_mut().zip(right) {
+            *sum = simd.mul_add_e_f32s(left, *right, *sum);
+        }
+    }
+}
+
+/// Asks for the line of the cache with one of the values, if there are so many.
+#[inline(always)]
+fn prefetch_value(values: &[f32], index: usize) {
+    if let Some(value) = values.get(index) {
+        prefetch(std::slice::from_ref(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pulp::Scalar;
+
+    /// Whole numbers, so that sums are exact with any instructions.
+    fn values(len: usize, seed: usize) -> Vec<f32> {
+        let value = |i: usize| ((i * 7 + seed) % 11) as f32 - 5.0;
+        (0..len).map(value).collect()
+    }
+
+    /// Calls `check` with a product of each shape: rows, inner, columns, both factors, and what it should be.
+    fn each_product(check: impl Fn([usize; 3], &[f32], &[f32], &[f32])) {
+        for shape in [
+            [0, 5, 16],
+            [3, 0, 16],
+            [1, 1, 16],
+            [4, 128, 64],
+            [9, 30, 48],
+            [16, 64, 128],
+            [23, 5, 112],
+            [35, 200, 80],
+        ] {
+            let [rows, inner, columns] = shape;
+            let (left, right) = (values(rows * inner, 1), values(inner * columns, 2));
+            let sum = |index: usize| {
+                let (row, column) = (index / columns, index % columns);
+                let products =
+                    (0..inner).map(|i| left[row * inner + i] * right[i * columns + column]);
+                products.sum()
+            };
+            let expected: Vec<f32> = (0..rows * columns).map(sum).collect();
+            check(shape, &left, &right, &expected);
+        }
+    }
+
+    /// Runs a product with each kind of instructions that there is.
+    macro_rules! with_any_instructions {
+        ($run:expr) => {
+            $run(&|product| Arch::new().dispatch(product));
+            $run(&|product| product.with_simd(Scalar));
+            #[cfg(target_arch = "x86_64")]
+            if let Some(avx2) = pulp::x86::V3::try_new() {
+                $run(&|product| Simd::vectorize(avx2, product));
+            }
+        };
+    }
+
+    #[test]
+    fn products_of_all_sizes_match_the_definition_with_any_instructions() {
+        each_product(|[rows, inner, columns], left, right, expected| {
+            let mut out = vec![f32::NAN; rows * columns];
+            matmul(left, right, columns, &mut out);
+            assert_eq!(out, expected, "{rows} {inner} {columns}");
+            let mut check = |run: &dyn Fn(Product)| {
+                out.fill(f32::NAN);
+                run(Product {
+                    left,
+                    right,
+                    rows,
+                    inner,
+                    columns,
+                    out: &mut out,
+                });
+                assert_eq!(out, expected, "{rows} {inner} {columns}");
+            };
+            with_any_instructions!(check);
+        });
+    }
+
+    #[test]
+    fn transposed_products_match_the_definition_with_any_instructions() {
+        each_product(|[rows, inner, columns], left, right, expected| {
+            let mut transposed = vec![0.0; left.len()];
+            for (index, value) in left.iter().enumerate() {
+                transposed[index % inner * rows + index / inner] = *value;
+            }
+            let left = Matrix::new(&transposed, inner, rows);
+            let right = Matrix::new(right, inner, columns);
+            let doubled: Vec<f32> = expected.iter().map(|value| value * 2.0).collect();
+            let mut out = vec![f32::NAN; rows * columns];
+            let mut check = |run: &dyn Fn(TransposedProduct)| {
+                out.fill(f32::NAN);
+                for (destination, expected) in [
+                    (Destination::Overwrite, expected),
+                    (Destination::Add, &doubled),
+                ] {
+                    run(TransposedProduct {
+                        left,
+                        right,
+                        out: MatrixMut::new(&mut out, columns),
+                        destination,
+                    });
+                    assert_eq!(out, expected, "{rows} {inner} {columns}");
+                }
+            };
+            with_any_instructions!(check);
+            // Some columns of wider matrices, which lie apart.
+            if rows > 1 && inner > 0 {
+                let some = left.some_columns(1..rows);
+                let mut part = vec![f32::NAN; (rows - 1) * columns];
+                let to = MatrixMut::new(&mut part, columns);
+                matmul_transposed(some, right, to, Destination::Overwrite);
+                assert_eq!(part, expected[columns..]);
+            }
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "7 columns are no whole vectors")]
+    fn columns_that_are_no_whole_vectors_are_refused() {
+        matmul(&[0.0; 3], &[0.0; 21], 7, &mut [0.0; 7]);
+    }
+}
