@@ -15,10 +15,12 @@
 use crate::data::npy::{Array, Kind};
 use crate::data::numbers;
 use crate::data::shape::ImageShape;
+use crate::parallel::for_each;
 use crate::{Error, Result};
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek};
+use std::mem::MaybeUninit;
 use std::path::Path;
 
 /// More images than any published set of this shape has (MNIST8M: 8.1 million).
@@ -34,6 +36,9 @@ const DEFLATE_LIMIT: u64 = 1032;
 
 /// How many bytes gzip may well have packed into one (MNIST's: 4.8).
 const USUAL_RATIO: u64 = 16;
+
+/// Bytes of memory that a thread has cleared at a time: a large page of the usual systems.
+const CHUNK: usize = 2 << 20;
 
 /// A type of values.
 #[derive(Debug)]
@@ -262,6 +267,9 @@ pub(super) fn read(path: &Path, content: Content) -> Result<Values> {
                 .saturating_add(1),
         )
         .map_err(|error| Error::failed(path.display(), error))?;
+    // The system clears memory when it is first written to, which may take longer than to unpack what goes there.
+    let chunks = values.spare_capacity_mut().chunks_mut(CHUNK);
+    for_each(chunks, |chunk| chunk.fill(MaybeUninit::new(0)));
     source
         .take(size + 1)
         .read_to_end(&mut values)
