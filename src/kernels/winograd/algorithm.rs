@@ -1,8 +1,8 @@
 //! The algorithms that there are, F(m, r) for few and many points, with the transforms of each.
 
 use super::layout::TileOffset;
-use super::tile::{TileView, from_winograd, to_winograd};
-use super::transforms::{CHANNEL_BLOCK, MOST_DROPPED, a, adjoint, b_t, g};
+use super::tile::{HalfTransformed, TileView, from_winograd, to_winograd};
+use super::transforms::{MOST_DROPPED, a, adjoint, b_t, g};
 use crate::kernels::vectorized::vectorized;
 
 /// Tiles to transform: where each lies on its grid, and where among the transformed ones.
@@ -76,7 +76,7 @@ const fn algorithm<const ALPHA: usize, const R: usize, const M: usize>() -> Algo
 
 vectorized! {
     fn input_transform<const ALPHA: usize>(grid: &[f32], tiles: &mut Tiles<'_>, to: &mut [&mut [f32]]) {
-        let mut half = [[[0.0; CHANNEL_BLOCK]; ALPHA]; ALPHA];
+        let mut half = HalfTransformed::zeros();
         for (view, offset) in tiles {
             to_winograd(const { &b_t::<ALPHA>() }, grid, view, to, offset, &mut half);
         }
@@ -85,7 +85,7 @@ vectorized! {
 
 vectorized! {
     fn input_transform_adjoint<const ALPHA: usize>(from: &[&[f32]], tiles: &mut Tiles<'_>, grid: &mut [f32]) {
-        let mut half = [[[0.0; CHANNEL_BLOCK]; ALPHA]; ALPHA];
+        let mut half = HalfTransformed::zeros();
         for (view, offset) in tiles {
             let transform = const { &adjoint(b_t::<ALPHA>()) };
             from_winograd(transform, from, offset, grid, view, true, &mut half);
@@ -99,7 +99,7 @@ vectorized! {
         tiles: &mut Tiles<'_>,
         to: &mut [&mut [f32]],
     ) {
-        let mut half = [[[0.0; CHANNEL_BLOCK]; M]; ALPHA];
+        let mut half = HalfTransformed::zeros();
         for (view, offset) in tiles {
             to_winograd(const { &a::<ALPHA, M>() }, grid, view, to, offset, &mut half);
         }
@@ -112,7 +112,7 @@ vectorized! {
         tiles: &mut Tiles<'_>,
         grid: &mut [f32],
     ) {
-        let mut half = [[[0.0; CHANNEL_BLOCK]; ALPHA]; M];
+        let mut half = HalfTransformed::zeros();
         for (view, offset) in tiles {
             let transform = const { &adjoint(a::<ALPHA, M>()) };
             from_winograd(transform, from, offset, grid, view, false, &mut half);
@@ -126,7 +126,7 @@ vectorized! {
         tiles: &mut Tiles<'_>,
         to: &mut [&mut [f32]],
     ) {
-        let mut half = [[[0.0; CHANNEL_BLOCK]; R]; ALPHA];
+        let mut half = HalfTransformed::zeros();
         for (view, offset) in tiles {
             to_winograd(const { &g::<ALPHA, R>() }, kernel, view, to, offset, &mut half);
         }
@@ -139,7 +139,7 @@ vectorized! {
         tiles: &mut Tiles<'_>,
         kernel: &mut [f32],
     ) {
-        let mut half = [[[0.0; CHANNEL_BLOCK]; ALPHA]; R];
+        let mut half = HalfTransformed::zeros();
         for (view, offset) in tiles {
             let transform = const { &adjoint(g::<ALPHA, R>()) };
             from_winograd(transform, from, offset, kernel, view, false, &mut half);

@@ -53,8 +53,17 @@ impl TileView {
 /// So many blocks of channels before it is read or written, a block is asked for.
 const AHEAD: usize = 8;
 
-/// Scratch for a tile that is transformed along one axis only. Who handles many tiles makes it once.
-pub type HalfTransformed<const M: usize, const N: usize> = [[ChannelBlock; N]; M];
+/// Scratch for a tile that is transformed along one axis only. Who handles many tiles makes it once. Its blocks begin where
+/// lines of the cache do: one that lies in two of them takes twice as long to read.
+#[repr(align(64))]
+pub struct HalfTransformed<const M: usize, const N: usize>([[ChannelBlock; N]; M]);
+
+impl<const M: usize, const N: usize> HalfTransformed<M, N> {
+    /// Scratch of zeros.
+    pub fn zeros() -> Self {
+        Self([[[0.0; CHANNEL_BLOCK]; N]; M])
+    }
+}
 
 /// Does the same with the matrix of a transform for a tile that does without some points, however many: one by one, for
 /// the compiler to know the matrix.
@@ -87,7 +96,7 @@ pub fn to_winograd<const ALPHA: usize, const N: usize>(
     view: TileView,
     tiles: &mut [&mut [f32]],
     offset: TileOffset,
-    half: &mut HalfTransformed<ALPHA, N>,
+    HalfTransformed(half): &mut HalfTransformed<ALPHA, N>,
 ) {
     let (grid, _) = grid.as_chunks::<CHANNEL_BLOCK>();
     let tiles = &mut tiles[..ALPHA * ALPHA];
@@ -142,7 +151,7 @@ pub fn from_winograd<const ALPHA: usize, const N: usize>(
     grid: &mut [f32],
     view: TileView,
     add_to: bool,
-    half: &mut HalfTransformed<N, ALPHA>,
+    HalfTransformed(half): &mut HalfTransformed<N, ALPHA>,
 ) {
     let (grid, _) = grid.as_chunks_mut::<CHANNEL_BLOCK>();
     let tiles = &tiles[..ALPHA * ALPHA];
