@@ -107,11 +107,12 @@ impl<'a> Matrix<'a> {
     }
 }
 
+/// Values of a line of a processor's cache, of most processors.
+pub const LINE: usize = 16;
+
 /// Asks the processor to bring values into its cache, and does not wait for them. On others than x86-64 it does nothing.
 #[inline(always)]
 pub fn prefetch(values: &[f32]) {
-    /// Values of a line of the cache.
-    const LINE: usize = 16;
     for line in values.chunks(LINE) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a hint. It neither faults nor changes anything, at whatever address, and each x86-64 has it.

@@ -1,19 +1,16 @@
 //! Matrix products whose left factor comes from beyond a core's cache.
 //!
-//! The `gemm` crate copies factors into an order of its own first, and waits for memory meanwhile; that is a tenth of the
-//! time of a small product, and a quarter of a large one. Here the left factor is read from where it lies, and while some
-//! rows of a product are computed, what the next ones are made of is asked for. The right factor is read again for all of
-//! them: it should stay in cache.
+//! The `gemm` crate would find out anew how to go about each, and copy a transposed factor first. Here both are read
+//! from where they lie, and while some rows of a product are computed, what the left factor has for the next ones is
+//! asked for. The right factor is read again for all of them: it should stay in cache.
 
-use super::matmul::{Destination, Matrix, MatrixMut, prefetch};
+use super::matmul::{Destination, LINE, Matrix, MatrixMut, prefetch};
 use super::register_block::chunk_at;
 use pulp::{Arch, Simd, WithSimd};
 use std::array::from_fn;
 
 /// The columns of the right factor are a multiple of this, so that its rows are whole vectors.
 const COLUMNS: usize = 16;
-/// Values of a line of the cache.
-const LINE: usize = 16;
 
 /// Computes `left * right` into `out`, on the calling thread. Each sum is made in the order of the rows of `right`.
 ///
@@ -22,8 +19,12 @@ const LINE: usize = 16;
 /// - left: (rows, inner)
 /// - right: (inner, columns); columns are a multiple of 16
 /// - out: (rows, columns)
+///
+/// # Panics
+///
+/// If the shapes do not fit each other, or columns are no multiple of 16.
 pub fn matmul(left: &[f32], right: &[f32], columns: usize, out: &mut [f32]) {
-    check_columns(columns);
+    check_whole_vectors(columns);
     let (rows, inner) = (out.len() / columns, right.len() / columns);
     let shape = (rows * inner, inner * columns, rows * columns);
     assert_eq!(
@@ -41,15 +42,20 @@ pub fn matmul(left: &[f32], right: &[f32], columns: usize, out: &mut [f32]) {
     });
 }
 
-/// Computes `leftᵀ * right` into `out`, on the calling thread. Each sum is made in the order of the rows of `right`.
+/// Computes `leftᵀ * right` into `out`, on the calling thread. Each sum is made in the order of the rows of `right`, and
+/// then added to what is there if it is to be.
 ///
 /// # Shapes
 ///
-/// - left: (inner, rows), row-major
-/// - right: (inner, columns), row-major; columns are a multiple of 16
+/// - left: (inner, rows)
+/// - right: (inner, columns); columns are a multiple of 16
 /// - out: (rows, columns)
+///
+/// # Panics
+///
+/// If the shapes do not fit each other, columns are no multiple of 16, or `left` or `right` is seen transposed.
 pub fn matmul_transposed(left: Matrix, right: Matrix, out: MatrixMut, destination: Destination) {
-    check_columns(right.columns());
+    check_whole_vectors(right.columns());
     assert_eq!(left.rows(), right.rows(), "inner dimensions of a product");
     let shape = (left.columns(), right.columns());
     assert_eq!((out.rows(), out.columns()), shape, "shape of a product");
@@ -61,7 +67,7 @@ pub fn matmul_transposed(left: Matrix, right: Matrix, out: MatrixMut, destinatio
     });
 }
 
-fn check_columns(columns: usize) {
+fn check_whole_vectors(columns: usize) {
     assert!(
         columns > 0 && columns.is_multiple_of(COLUMNS),
         "{columns} columns are no whole vectors"
@@ -146,8 +152,8 @@ impl Blocks for Product<'_> {
         let (right, _) = S::as_simd_f32s(self.right);
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
         for (index, right) in right.chunks_exact(vectors).enumerate().take(self.inner) {
-            prefetch_value(next, index * LINE);
-            add_products(
+            prefetch_at(next, index * LINE);
+            add_outer_product(
                 simd,
                 left.map(|left| left[index]),
                 chunk_at(right, first),
@@ -189,9 +195,9 @@ impl Blocks for TransposedProduct<'_> {
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
         for index in 0..self.right.rows() {
             let left = self.left.row(index);
-            prefetch_value(left, row + LINE);
+            prefetch_at(left, row + LINE);
             let (right, _) = S::as_simd_f32s(self.right.row(index));
-            add_products(
+            add_outer_product(
                 simd,
                 *chunk_at(left, row),
                 chunk_at(right, first),
@@ -211,25 +217,27 @@ impl Blocks for TransposedProduct<'_> {
     }
 }
 
-/// Adds the products of some values, one a row, and some vectors of a row.
+/// Adds to `sums` the products of some values and the vectors of a row.
+///
+/// The loop in [`super::register_block`] does the same; made one with this, it is compiled to something slower.
 #[inline(always)]
-fn add_products<S: Simd, const R: usize, const V: usize>(
+fn add_outer_product<S: Simd, const R: usize, const V: usize>(
     simd: S,
-    left: [f32; R],
-    right: &[S::f32s; V],
+    values: [f32; R],
+    row: &[S::f32s; V],
     sums: &mut [[S::f32s; V]; R],
 ) {
-    for (sums, left) in sums.iter_mut().zip(left) {
-        let left = simd.splat_f32s(left);
-        for (sum, right) in sums.iter_mut().zip(right) {
-            *sum = simd.mul_add_e_f32s(left, *right, *sum);
+    for (sums, value) in sums.iter_mut().zip(values) {
+        let value = simd.splat_f32s(value);
+        for (sum, vector) in sums.iter_mut().zip(row) {
+            *sum = simd.mul_add_e_f32s(value, *vector, *sum);
         }
     }
 }
 
 /// Asks for the line of the cache with one of the values, if there are so many.
 #[inline(always)]
-fn prefetch_value(values: &[f32], index: usize) {
+fn prefetch_at(values: &[f32], index: usize) {
     if let Some(value) = values.get(index) {
         prefetch(std::slice::from_ref(value));
     }
@@ -287,8 +295,6 @@ mod tests {
     fn products_of_all_sizes_match_the_definition_with_any_instructions() {
         each_product(|[rows, inner, columns], left, right, expected| {
             let mut out = vec![f32::NAN; rows * columns];
-            matmul(left, right, columns, &mut out);
-            assert_eq!(out, expected, "{rows} {inner} {columns}");
             let mut check = |run: &dyn Fn(Product)| {
                 out.fill(f32::NAN);
                 run(Product {
@@ -334,11 +340,17 @@ mod tests {
             with_any_instructions!(check);
             // Some columns of wider matrices, which lie apart.
             if rows > 1 && inner > 0 {
+                let mut wider = vec![7.0; (rows - 1) * 2 * columns];
+                let (to, _) = MatrixMut::new(&mut wider, 2 * columns).split_columns(columns);
                 let some = left.some_columns(1..rows);
-                let mut part = vec![f32::NAN; (rows - 1) * columns];
-                let to = MatrixMut::new(&mut part, columns);
                 matmul_transposed(some, right, to, Destination::Overwrite);
-                assert_eq!(part, expected[columns..]);
+                for (found, expected) in wider
+                    .chunks(2 * columns)
+                    .zip(expected[columns..].chunks(columns))
+                {
+                    assert_eq!(found[..columns], *expected);
+                    assert!(found[columns..].iter().all(|beyond| *beyond == 7.0));
+                }
             }
         });
     }
@@ -347,5 +359,20 @@ mod tests {
     #[should_panic(expected = "7 columns are no whole vectors")]
     fn columns_that_are_no_whole_vectors_are_refused() {
         matmul(&[0.0; 3], &[0.0; 21], 7, &mut [0.0; 7]);
+    }
+
+    #[test]
+    #[should_panic(expected = "shape of a product")]
+    fn factors_that_do_not_fit_are_refused() {
+        matmul(&[0.0; 6], &[0.0; 32], 16, &mut [0.0; 16]);
+    }
+
+    #[test]
+    #[should_panic(expected = "inner dimensions")]
+    fn transposed_factors_that_do_not_fit_are_refused() {
+        let (left, right) = ([0.0; 6], [0.0; 32]);
+        let (left, right) = (Matrix::new(&left, 3, 2), Matrix::new(&right, 2, 16));
+        let to = &mut [0.0; 32];
+        matmul_transposed(left, right, MatrixMut::new(to, 16), Destination::Overwrite);
     }
 }

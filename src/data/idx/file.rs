@@ -37,8 +37,8 @@ const DEFLATE_LIMIT: u64 = 1032;
 /// How many bytes gzip may well have packed into one (MNIST's: 4.8).
 const USUAL_RATIO: u64 = 16;
 
-/// Bytes of memory that a thread has cleared at a time: a large page of the usual systems.
-const CHUNK: usize = 2 << 20;
+/// Bytes of memory that a thread has the system clear at a time: as many as a large page has.
+const CLEARED_AT_A_TIME: usize = 2 << 20;
 
 /// A type of values.
 #[derive(Debug)]
@@ -267,8 +267,9 @@ pub(super) fn read(path: &Path, content: Content) -> Result<Values> {
                 .saturating_add(1),
         )
         .map_err(|error| Error::failed(path.display(), error))?;
-    // The system clears memory when it is first written to, which may take longer than to unpack what goes there.
-    let chunks = values.spare_capacity_mut().chunks_mut(CHUNK);
+    // Where memory is first written to, the system clears it, page by page, which may take longer than to unpack what
+    // is to go there: here all threads do it, rather than the one that unpacks.
+    let chunks = values.spare_capacity_mut().chunks_mut(CLEARED_AT_A_TIME);
     for_each(chunks, |chunk| chunk.fill(MaybeUninit::new(0)));
     source
         .take(size + 1)

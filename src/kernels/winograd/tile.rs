@@ -50,16 +50,19 @@ impl TileView {
     }
 }
 
-/// So many blocks of channels before it is read or written, a block is asked for.
+/// So many blocks of channels before it is read or written, a block of a matrix is asked for: a tile has one in each of
+/// many matrices, too many for a processor to notice by itself that they are read or written in turn.
 const AHEAD: usize = 8;
 
-/// Scratch for a tile that is transformed along one axis only. Who handles many tiles makes it once. Its blocks begin where
-/// lines of the cache do: one that lies in two of them takes twice as long to read.
+/// Scratch for a tile that is transformed along one axis only. Who handles many tiles makes it once.
+///
+/// Its blocks begin at multiples of 64 bytes: one that lay across two lines of the cache would take twice as long.
 #[repr(align(64))]
 pub struct HalfTransformed<const M: usize, const N: usize>([[ChannelBlock; N]; M]);
 
 impl<const M: usize, const N: usize> HalfTransformed<M, N> {
     /// Scratch of zeros.
+    #[inline(always)]
     pub fn zeros() -> Self {
         Self([[[0.0; CHANNEL_BLOCK]; N]; M])
     }
@@ -194,8 +197,7 @@ pub fn from_winograd<const ALPHA: usize, const N: usize>(
     }
 }
 
-/// Asks for a block, if there are so many. A tile has a block in each of many matrices, too many for a processor to notice
-/// by itself that they are read or written in turn.
+/// Asks for a block, if there are so many.
 #[inline(always)]
 fn prefetch_block(blocks: &[ChannelBlock], index: usize) {
     if let Some(block) = blocks.get(index) {

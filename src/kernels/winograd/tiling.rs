@@ -354,10 +354,13 @@ mod tests {
     }
 
     #[test]
-    fn many_channels_give_the_same() {
-        let mut g = geometry(4, 2, [3, 5], 1);
-        (g.large[2], g.small[2]) = (64, 64);
-        check(Tiling::with(g, &ALGORITHMS[0]));
+    fn many_channels_and_more_tiles_than_are_handled_at_a_time_give_the_same() {
+        let mut channels = geometry(4, 2, [3, 5], 1);
+        (channels.large[2], channels.small[2]) = (64, 64);
+        check(Tiling::with(channels, &ALGORITHMS[0]));
+        let tiles = Tiling::with(geometry(4, 1, [33, 17], 1), &ALGORITHMS[2]);
+        assert!(IMAGES * tiles.cut.tiles[0] * tiles.cut.tiles[1] > 256);
+        check(tiles);
     }
 
     #[test]
