@@ -107,7 +107,7 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Values of a line of a processor's cache, of most processors.
+/// Values that a line of the cache has, on most processors.
 pub const LINE: usize = 16;
 
 /// Asks the processor to bring values into its cache, and does not wait for them. On others than x86-64 it does nothing.
