@@ -1,5 +1,6 @@
 //! Memory that is used again from step to step.
 
+use memmap2::MmapMut;
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,12 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// More buffers than this are not kept: those of other batch sizes go when new ones come.
 const KEPT: usize = 64;
 
+/// A buffer of so many values has pages of its own: it fills a large one, of x86-64 and of most others.
+const LARGE: usize = (2 << 20) / size_of::<f32>();
+
 /// Buffers that are waiting to be used again.
 ///
 /// A fresh allocation of megabytes costs the system's zeroing of each page, at every step anew; that is
 /// more than many a layer's arithmetic.
 #[derive(Debug, Clone, Default)]
-pub struct Buffers(Arc<Mutex<VecDeque<Vec<f32>>>>);
+pub struct Buffers(Arc<Mutex<VecDeque<Values>>>);
 
 impl Buffers {
     /// A buffer of `len` values, which are left over from its last use.
@@ -22,14 +26,14 @@ impl Buffers {
         let place = kept.iter().rposition(|buffer| buffer.len() == len);
         let values = place
             .and_then(|place| kept.remove(place))
-            .unwrap_or_else(|| vec![0.0; len]);
+            .unwrap_or_else(|| Values::new(len));
         Buffer {
             values,
             home: self.clone(),
         }
     }
 
-    fn give(&self, buffer: Vec<f32>) {
+    fn give(&self, buffer: Values) {
         let mut kept = self.lock();
         kept.push_back(buffer);
         if kept.len() > KEPT {
@@ -37,23 +41,76 @@ impl Buffers {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Vec<f32>>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Values>> {
         // What a panic may have left behind is memory without meaning, as all of it is.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Memory for values.
+#[derive(Debug)]
+enum Values {
+    Heap(Vec<f32>),
+    /// Pages of its own, large ones where the system has some: the transform of a tile writes to more small ones than a
+    /// processor finds quickly.
+    Pages(MmapMut),
+}
+
+impl Values {
+    /// So many values, all 0.
+    fn new(len: usize) -> Self {
+        if len >= LARGE
+            && let Ok(map) = MmapMut::map_anon(len * size_of::<f32>())
+        {
+            // A wish: without it the values are the same.
+            #[cfg(target_os = "linux")]
+            let _ = map.advise(memmap2::Advice::HugePage);
+            return Self::Pages(map);
+        }
+        Self::Heap(vec![0.0; len])
+    }
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self::Heap(Vec::new())
+    }
+}
+
+impl Deref for Values {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match self {
+            Self::Heap(values) => values,
+            Self::Pages(bytes) => bytemuck::cast_slice(bytes),
+        }
+    }
+}
+
+impl DerefMut for Values {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        match self {
+            Self::Heap(values) => values,
+            Self::Pages(bytes) => bytemuck::cast_slice_mut(bytes),
+        }
     }
 }
 
 /// Values that go back to their [`Buffers`] when they are dropped.
 #[derive(Debug)]
 pub struct Buffer {
-    values: Vec<f32>,
+    values: Values,
     home: Buffers,
 }
 
 impl Buffer {
-    /// The values, not to go back.
+    /// The values, not to go back. Those that have pages of their own are copied.
     pub fn into_vec(mut self) -> Vec<f32> {
-        std::mem::take(&mut self.values)
+        match std::mem::take(&mut self.values) {
+            Values::Heap(values) => values,
+            values => values.to_vec(),
+        }
     }
 }
 
@@ -76,5 +133,30 @@ impl Deref for Buffer {
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
         &mut self.values
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_come_back_with_pages_of_their_own_or_without() {
+        for len in [7, LARGE + 7] {
+            let buffers = Buffers::default();
+            let mut buffer = buffers.take(len);
+            assert_eq!(*buffer, vec![0.0; len]);
+            buffer[len - 1] = 3.0;
+            drop(buffer);
+            assert_eq!(buffers.take(len - 1).len(), len - 1);
+            let again = buffers.take(len);
+            assert_eq!(again[len - 1], 3.0);
+            assert_eq!(again.into_vec()[len - 2..], [0.0, 3.0]);
+            assert_eq!(
+                buffers.take(len)[len - 1],
+                0.0,
+                "what was given away came back"
+            );
+        }
     }
 }
