@@ -294,9 +294,9 @@ fn what_is_not_mnist_is_downloaded_twice_and_never_kept() {
     assert_eq!(said.matches(&announced).count(), 2, "{said}");
     assert_eq!(hub.downloads(), [FILES, FILES].concat());
     // Only what has been decoded can be told from MNIST.
-    assert_says(&said, "damaged: train-images-idx3-ubyte is not MNIST's");
+    assert_says(&said, "damaged: it has 200 training images of 28x28; MNIST has 60000");
     assert_eq!(home.kept(), [""; 0]);
-    assert_says(&home.falls_back(&hub.endpoint), "is not MNIST's");
+    assert_says(&home.falls_back(&hub.endpoint), "MNIST has 60000 of 28x28");
 }
 
 #[test]
@@ -363,7 +363,7 @@ fn a_slow_server_is_waited_for() {
     assert!(lines.any(|line| line.unwrap().contains(report)));
     hub.hurry();
     let rest: Vec<String> = lines.map(|line| line.unwrap()).collect();
-    assert_says(&rest.join("\n"), "is not MNIST's");
+    assert_says(&rest.join("\n"), "MNIST has 60000 of 28x28");
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 

@@ -551,7 +551,7 @@ fn the_real_mnist_is_recognised() {
     let reading = Reading::default();
     let loaded = vae::data::load(&source, &reading, &mut |notice| panic!("{notice:?}")).unwrap();
     let read = loaded.dataset;
-    assert_eq!(read.name, "MNIST, verified");
+    assert_eq!(read.title(), "MNIST, verified");
     assert_eq!((read.train.len(), read.test.len()), (60_000, 10_000));
     assert_eq!(read.train.labels[..10], [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]);
     assert_eq!(

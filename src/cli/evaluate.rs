@@ -102,7 +102,7 @@ impl Evaluate {
         };
         let evaluation = Evaluation {
             model: model.to_string(),
-            dataset: dataset.name.clone(),
+            dataset: dataset.title(),
             split: self.split,
             images: split.len(),
             beta: config.beta,

@@ -196,7 +196,8 @@ impl Train {
             bad_images: self.bad_images,
             ..config.reading()
         };
-        let loaded = data::load(&config.data, &reading, &mut |notice| console.notice(notice))?;
+        let mut loaded = data::load(&config.data, &reading, &mut |notice| console.notice(notice))?;
+        loaded.dataset.name = loaded.dataset.title();
         refuse_other_shape(&loaded.dataset, &reading)?;
         say_loaded(&loaded, config, console);
         let Loaded {

@@ -141,9 +141,6 @@ fn load_own(path: &Path, reading: &Reading, notify: &mut dyn FnMut(Notice)) -> R
         (dataset.train, dataset.test) = hold_out(dataset.train, reading.test_share, reading.seed)?;
     }
     refuse_one_sided(&dataset)?;
-    if MNIST.check(&dataset).is_ok() {
-        dataset.name = MNIST.dataset_name();
-    }
     Ok(Loaded {
         held_out,
         transposed: reading.transpose,

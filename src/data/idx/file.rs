@@ -15,12 +15,10 @@
 use crate::data::npy::{Array, Kind};
 use crate::data::numbers;
 use crate::data::shape::ImageShape;
-use crate::parallel::for_each;
 use crate::{Error, Result};
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek};
-use std::mem::MaybeUninit;
 use std::path::Path;
 
 /// More images than any published set of this shape has (MNIST8M: 8.1 million).
@@ -36,9 +34,6 @@ const DEFLATE_LIMIT: u64 = 1032;
 
 /// How many bytes gzip may well have packed into one (MNIST's: 4.8).
 const USUAL_RATIO: u64 = 16;
-
-/// Bytes of memory that a thread has the system clear at a time: as many as a large page has.
-const CLEARED_AT_A_TIME: usize = 2 << 20;
 
 /// A type of values.
 #[derive(Debug)]
@@ -267,10 +262,6 @@ pub(super) fn read(path: &Path, content: Content) -> Result<Values> {
                 .saturating_add(1),
         )
         .map_err(|error| Error::failed(path.display(), error))?;
-    // Where memory is first written to, the system clears it, page by page, which may take longer than to unpack what
-    // is to go there: here all threads do it, rather than the one that unpacks.
-    let chunks = values.spare_capacity_mut().chunks_mut(CLEARED_AT_A_TIME);
-    for_each(chunks, |chunk| chunk.fill(MaybeUninit::new(0)));
     source
         .take(size + 1)
         .read_to_end(&mut values)

@@ -24,15 +24,20 @@ pub fn read_folder(folder: &Path) -> Result<Dataset> {
         test_images,
         test_labels,
     } = find(folder)?;
-    let images = read(&train_images, Content::Images)?;
+    let (train, test) = rayon::join(
+        || read_half(&train_images, train_labels.as_deref()),
+        || {
+            let test = test_images.as_deref();
+            test.map(|images| read_half(images, test_labels.as_deref()))
+                .transpose()
+        },
+    );
+    let (train, test) = (train?, test?);
     // What the numbers of training images are, those of test images are.
-    let scale = images.scale();
-    let train = split((&train_images, images), train_labels.as_deref(), scale)?;
-    let test = match test_images {
-        Some(path) => {
-            let images = read(&path, Content::Images)?;
-            split((&path, images), test_labels.as_deref(), scale)?
-        }
+    let scale = train.images.1.scale();
+    let train = train.split(scale)?;
+    let test = match test {
+        Some(test) => test.split(scale)?,
         None => Split {
             pixels: Vec::new().into(),
             labels: Vec::new(),
@@ -96,21 +101,38 @@ impl Values {
     }
 }
 
-/// Images, and the labels in a file.
-fn split((path, images): (&Path, Values), labels: Option<&Path>, scale: f32) -> Result<Split> {
-    let images = images.images(scale);
-    let mut split = images.map_err(|why| Error::input(path.display(), why))?;
-    let Some(labels) = labels else {
-        return Ok(split);
-    };
-    let bad = |why: String| Error::input(labels.display(), why);
-    let found = read(labels, Content::Labels)?.labels().map_err(bad)?;
-    if found.len() != split.len() {
-        let why = format!("{} labels for {} images", found.len(), split.len());
-        return Err(bad(why).hint(format!("the images are those in {}", path.display())));
+/// What the files of a half of a data set hold.
+struct Half<'a> {
+    images: (&'a Path, Values),
+    labels: Option<(&'a Path, Values)>,
+}
+
+impl Half<'_> {
+    /// The images, whose numbers are bytes multiplied by `scale`, and their labels.
+    fn split(self, scale: f32) -> Result<Split> {
+        let bad = |path: &Path, why: String| Error::input(path.display(), why);
+        let (path, images) = self.images;
+        let mut split = images.images(scale).map_err(|why| bad(path, why))?;
+        let Some((labels, found)) = self.labels else {
+            return Ok(split);
+        };
+        let found = found.labels().map_err(|why| bad(labels, why))?;
+        if found.len() != split.len() {
+            let why = format!("{} labels for {} images", found.len(), split.len());
+            let hint = format!("the images are those in {}", path.display());
+            return Err(bad(labels, why).hint(hint));
+        }
+        split.labels = found;
+        Ok(split)
     }
-    split.labels = found;
-    Ok(split)
+}
+
+fn read_half<'a>(images: &'a Path, labels: Option<&'a Path>) -> Result<Half<'a>> {
+    let labels = labels.map(|path| Ok::<_, Error>((path, read(path, Content::Labels)?)));
+    Ok(Half {
+        images: (images, read(images, Content::Images)?),
+        labels: labels.transpose()?,
+    })
 }
 
 /// Writes the four files, raw, into `folder`, which is made if need be. Each appears whole or not
