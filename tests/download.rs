@@ -294,7 +294,10 @@ fn what_is_not_mnist_is_downloaded_twice_and_never_kept() {
     assert_eq!(said.matches(&announced).count(), 2, "{said}");
     assert_eq!(hub.downloads(), [FILES, FILES].concat());
     // Only what has been decoded can be told from MNIST.
-    assert_says(&said, "damaged: it has 200 training images of 28x28; MNIST has 60000");
+    assert_says(
+        &said,
+        "damaged: it has 200 training images of 28x28; MNIST has 60000",
+    );
     assert_eq!(home.kept(), [""; 0]);
     assert_says(&home.falls_back(&hub.endpoint), "MNIST has 60000 of 28x28");
 }

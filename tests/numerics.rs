@@ -634,6 +634,17 @@ const LARGE_STAGES: &str = r#"[
     {"conv_transpose": {"channels": 48, "kernel": 4, "stride": 2, "padding": 1,
                         "activation": {"leaky_relu": 0.3}, "dropout": 0.3}}]"#;
 
+/// Stages whose dense layers have too many weights to be prepared, read and write grids, and are the first and the last.
+const DENSE_STAGES: &str = r#"[
+    {"dense": {"features": 45, "activation": "tanh"}},
+    {"dense": {"features": 128, "activation": "relu", "dropout": 0.5}},
+    {"reshape": [8, 4, 4]},
+    {"conv_transpose": {"channels": 24, "kernel": 4, "stride": 2, "padding": 1, "activation": "silu"}},
+    {"dense": {"features": 1600, "activation": "sigmoid"}},
+    {"reshape": [16, 10, 10]},
+    {"dense": {"features": 90}},
+    {"reshape": [10, 3, 3]}]"#;
+
 fn sequence(stages: &str) -> Sequential {
     let config = format!(r#"{{"encoder": {stages}}}"#);
     let config = Config::parse(&config, "test").unwrap();
@@ -669,10 +680,15 @@ fn convolutions_with_large_weights_match_candles_own_operations() {
 }
 
 #[test]
+fn dense_layers_between_grids_match_candles_own_operations() {
+    check_sequence(&sequence(DENSE_STAGES));
+}
+
+#[test]
 fn what_stays_prepared_infers_the_same_until_it_is_dropped() {
     let images = normal(9, Purpose::Prior, 0, 5 * 784);
     let images = Tensor::from_vec(images, (5, 784), &Device::Cpu).unwrap();
-    for stages in [STAGES, LARGE_STAGES] {
+    for stages in [STAGES, LARGE_STAGES, DENSE_STAGES] {
         let sequence = sequence(stages);
         let infer = || {
             flat(
@@ -733,6 +749,10 @@ fn check_sequence(sequence: &Sequential) {
         .zip(&whole)
         .any(|(a, b)| (a - b).abs() > 0.1);
     assert!(dropped, "dropout changes nothing");
+    let expected = sequence.forward(&images, Mode::Inference, Backend::Candle);
+    let expected = expected.unwrap().flatten_all().unwrap();
+    let whole = Tensor::new(whole, &Device::Cpu).unwrap();
+    assert_close(&whole, &expected, VALUES, "output without dropout");
     assert_close(&fused, &candle, VALUES, "output");
     let layers = sequence
         .layers()

@@ -24,47 +24,32 @@ const IMAGE_MULTIPLE: usize = 16;
 const M_BLOCK: usize = 96;
 /// Outputs that the innermost loop of a product handles.
 const MR: usize = 6;
-/// Inputs whose gradients a thread computes at a time.
+/// Inputs whose gradients a thread computes at a time, or outputs, where weights were transposed before.
 const N_BLOCK: usize = 64;
 /// Outputs that are added up for those at a time: their weights stay in cache from images to images.
 const K_BLOCK: usize = 256;
 /// Multiplications that are worth a thread.
 const MULTIPLICATIONS: usize = 1 << 17;
 
-/// The fewest channels of grids that [`pad_batch`] is to flatten: it reads so many values together.
-pub const FLATTENED_CHANNELS: usize = 16;
-
 /// Columns that [`pad_batch`] makes of `images` images, of which so many are computed at a time.
 pub fn padded_batch(images: usize) -> usize {
     images.next_multiple_of(IMAGE_MULTIPLE).min(IMAGE_BLOCK)
 }
 
-/// Images as columns, and columns of zeros beyond them. Grids of so many channels, which lie beside each other, become
-/// lists of values, channel first, on the way; what is a list already has one place, and all of its values are channels.
+/// Images as columns, and columns of zeros beyond them.
 ///
 /// # Shapes
 ///
-/// - input: (images, inputs); of grids, inputs are (places, channels)
-/// - columns: (inputs, [`padded_batch`]); of grids, inputs are (channels, places)
+/// - input: (images, inputs)
+/// - columns: (inputs, [`padded_batch`])
 ///
 /// # Panics
 ///
 /// If the shapes do not fit each other.
-pub fn pad_batch(input: Matrix, channels: usize, columns: &mut [f32]) {
-    let (inputs, places) = (input.columns(), input.columns() / channels);
-    let batch = columns.len() / inputs;
-    let pad = |place: usize, to: MatrixMut, transpose: fn(Matrix, MatrixMut)| {
-        let (to, mut beyond) = to.split_columns(input.rows());
-        let values = place * channels..(place + 1) * channels;
-        transpose(input.some_columns(values), to);
-        (0..channels).for_each(|channel| beyond.row(channel).fill(0.0));
-    };
-    let columns = MatrixMut::new(columns, places * batch).by_columns(batch);
-    let columns = columns.into_iter().enumerate();
-    match places {
-        1 => columns.for_each(|(place, to)| pad(place, to, transpose_on_all_threads)),
-        _ => for_each(columns, |(place, to)| pad(place, to, transpose)),
-    }
+pub fn pad_batch(input: Matrix, columns: MatrixMut) {
+    let (to, mut beyond) = columns.split_columns(input.rows());
+    transpose_on_all_threads(input, to);
+    (0..input.columns()).for_each(|row| beyond.row(row).fill(0.0));
 }
 
 /// `output = activation(inputᵀ weightᵀ + bias)`.
@@ -105,6 +90,33 @@ pub fn forward(
     for_each(blocks.enumerate(), |(number, (output, slopes))| {
         let part = number * rows..number * rows + output.columns();
         block(weight.some_rows(part.clone()), &bias[part], output, slopes);
+    });
+}
+
+/// `output = activation(input weight + bias)`, for weights that were transposed before.
+///
+/// # Shapes
+///
+/// - weight: (inputs, outputs), bias: (outputs)
+/// - input: (images, inputs)
+/// - output: (images, outputs)
+pub fn forward_transposed(
+    weight: Matrix,
+    bias: &[f32],
+    activation: Activation,
+    input: Matrix,
+    output: MatrixMut,
+) {
+    let blocks = output.by_columns(N_BLOCK);
+    for_each(blocks.into_iter().enumerate(), |(number, mut output)| {
+        let columns = number * N_BLOCK..number * N_BLOCK + output.columns();
+        let (weight, bias) = (weight.some_columns(columns.clone()), &bias[columns]);
+        for (number, mut output) in output.reborrow().by_rows(IMAGE_BLOCK).enumerate() {
+            let images = number * IMAGE_BLOCK..number * IMAGE_BLOCK + output.rows();
+            let input = input.some_rows(images);
+            matmul(input, weight, output.reborrow(), Destination::Overwrite);
+            (0..output.rows()).for_each(|image| activation.apply(output.row(image), bias, None));
+        }
     });
 }
 
@@ -159,28 +171,49 @@ fn add_products(gradient: Matrix, weight: Matrix, mut to: MatrixMut, destination
 mod tests {
     use super::*;
 
+    /// Whole numbers, so that sums are exact in any order.
+    fn values(len: usize, seed: usize) -> Vec<f32> {
+        let value = |i: usize| ((i * 7 + seed) % 11) as f32 - 5.0;
+        (0..len).map(value).collect()
+    }
+
     #[test]
-    fn grids_become_columns_of_lists_and_there_are_zeros_beyond() {
-        for (images, places, channels) in [
-            (1, 1, 5),
-            (3, 4, 3),
-            (16, 49, 64),
-            (64, 1, 70),
-            (64, 49, 17),
-        ] {
-            let (inputs, batch) = (places * channels, padded_batch(images));
-            let input: Vec<f32> = (0..images * inputs).map(|i| i as f32 + 1.0).collect();
-            let mut columns = vec![f32::NAN; inputs * batch];
-            pad_batch(Matrix::new(&input, images, inputs), channels, &mut columns);
-            for (number, found) in columns.into_iter().enumerate() {
-                let (row, image) = (number / batch, number % batch);
-                let (channel, place) = (row / places, row % places);
-                let expected = match image < images {
-                    true => input[image * inputs + place * channels + channel],
-                    false => 0.0,
-                };
-                assert_eq!(found, expected, "{images} {places} {channels} {number}");
+    fn both_ways_to_the_outputs_lead_there() {
+        for [images, inputs, outputs] in [[1, 5, 3], [17, 33, 64], [64, 100, 70], [70, 49, 130]] {
+            let input = values(images * inputs, 1);
+            let (weight, bias) = (values(outputs * inputs, 2), values(outputs, 3));
+            let output = |image: usize, output: usize| {
+                let weights = &weight[output * inputs..][..inputs];
+                let products = input[image * inputs..].iter().zip(weights);
+                let sum = products.map(|(a, b)| a * b).sum::<f32>() + bias[output];
+                sum.max(0.0)
+            };
+            let expected: Vec<f32> = (0..images * outputs)
+                .map(|at| output(at / outputs, at % outputs))
+                .collect();
+
+            let batch = padded_batch(images);
+            let mut found = vec![f32::NAN; images * outputs];
+            let parts = found.chunks_mut(batch * outputs);
+            for (input, found) in input.chunks(batch * inputs).zip(parts) {
+                let mut columns = vec![f32::NAN; inputs * batch];
+                let input = Matrix::new(input, input.len() / inputs, inputs);
+                pad_batch(input, MatrixMut::new(&mut columns, batch));
+                let columns = Matrix::new(&columns, inputs, batch);
+                let to = MatrixMut::new(found, outputs);
+                forward(&weight, &bias, Activation::Relu, columns, to, None);
             }
+            assert_eq!(found, expected, "{images} {inputs} {outputs}");
+
+            let mut transposed = vec![0.0; weight.len()];
+            let by_output = Matrix::new(&weight, outputs, inputs);
+            transpose(by_output, MatrixMut::new(&mut transposed, outputs));
+            found.fill(f32::NAN);
+            let weight = Matrix::new(&transposed, inputs, outputs);
+            let input = Matrix::new(&input, images, inputs);
+            let to = MatrixMut::new(&mut found, outputs);
+            forward_transposed(weight, &bias, Activation::Relu, input, to);
+            assert_eq!(found, expected, "{images} {inputs} {outputs}");
         }
     }
 }

@@ -18,11 +18,11 @@ use std::sync::Arc;
 ///
 /// # Shapes
 ///
-/// - input: (images, inputs); if they are grids of `channels`, they are flattened on the way
+/// - input: (images, inputs)
 /// - output: (images, outputs of all layers)
 pub(super) fn forward(
     layers: &[Layer],
-    (input, channels): (&[f32], Option<usize>),
+    input: &[f32],
     images: usize,
     saved: &mut Saved,
     buffers: &Buffers,
@@ -40,7 +40,7 @@ pub(super) fn forward(
         let slopes = slopes.as_mut().and_then(Iterator::next);
         let mut slopes = slopes.map(|slopes| MatrixMut::new(slopes, outputs));
         let input = Matrix::new(input, output.rows(), inputs);
-        dense::pad_batch(input, channels.unwrap_or(inputs), &mut columns);
+        dense::pad_batch(input, MatrixMut::new(&mut columns, batch));
         let input = Matrix::new(&columns, inputs, batch);
         for layer in layers {
             let (part, rest) = output.split_columns(layer.plan.map.outputs());

@@ -11,11 +11,10 @@ use super::layer::Layer;
 use super::primitive::{Prepared, Primitive};
 use super::saved::{BackwardContext, Saved};
 use super::shards;
-use super::stage::{Stage, segments};
+use super::stage::{Stage, inference_segments, segments};
 use super::tensor::{values, with_values};
 use super::tiled;
 use crate::kernels::buffers::{Buffer, Buffers};
-use crate::kernels::dense::FLATTENED_CHANNELS;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -86,35 +85,46 @@ impl FusedOp {
             primitive: None,
         };
         let mut all_saved: Vec<Saved> = stages.iter().enumerate().map(save).collect();
-        for mut segment in segments(stages) {
-            // Where nobody reads the lists again, a dense stage flattens grids on its way.
-            let flattened = |position: usize| match training {
-                true => None,
-                false => flattened_by_dense(stages, position),
-            };
-            segment.end -= usize::from(flattened(segment.end).is_some());
-            let channels = flattened(segment.start);
+        let segments = match training {
+            true => segments(stages),
+            false => inference_segments(stages),
+        };
+        for segment in segments {
             let (before, saved) = all_saved[..segment.end].split_at_mut(segment.start);
-            let before = &before[..segment.start - usize::from(channels.is_some())];
             let input = before.last().map_or(input, |saved| &saved.output);
-            let Some(first) = stages[segment.clone()].first() else {
-                // It was the flattening alone.
-                continue;
-            };
-            if let Some(layers) = first.dense() {
-                let input = (input, channels);
-                dense::forward(layers, input, images, &mut saved[0], buffers)?;
-            } else if first.has_large_weights() {
-                let place = (segment.start, first);
-                let primitive = Primitive::of(&prepared, place, training, buffers)?;
-                let saved = &mut saved[0];
-                tiled::forward(first, primitive, input, images, saved, training, buffers)?;
-            } else {
-                let stages = (&stages[segment.clone()], segment.start, &prepared);
-                shards::forward(stages, input, images, saved, training, buffers)?;
-            }
+            let place = (segment.start, &stages[segment]);
+            self.forward_segment(place, &prepared, input, images, saved)?;
         }
         Ok(all_saved)
+    }
+
+    /// Runs the stages of a segment, which begins at `position`.
+    fn forward_segment(
+        &self,
+        (position, stages): (usize, &[Stage<Layer>]),
+        prepared: &Prepared,
+        input: &[f32],
+        images: usize,
+        saved: &mut [Saved],
+    ) -> Result<()> {
+        let (buffers, training) = (&self.inner.buffers, self.mode != Mode::Inference);
+        let prepare = || Primitive::of(prepared, (position, stages), training, buffers);
+        let ([first, ..], [.., last]) = (stages, &mut *saved) else {
+            return Ok(());
+        };
+        if !training && stages.iter().any(Stage::is_prepared_dense) {
+            let outputs = stages[stages.len() - 1].outputs();
+            last.output = buffers.take(images * outputs);
+            prepare()?.forward(input, &mut last.output, None, None);
+            Ok(())
+        } else if let Some(layers) = first.dense() {
+            dense::forward(layers, input, images, last, buffers)
+        } else if first.has_large_weights() {
+            tiled::forward(first, prepare()?, input, images, last, training, buffers)
+        } else {
+            let stages = (stages, position, prepared);
+            shards::forward(stages, input, images, saved, training, buffers)
+        }
     }
 
     /// The gradient of the last stage's output, from that of what candle was given.
@@ -192,20 +202,6 @@ impl FusedOp {
             }
         }
         Ok(())
-    }
-}
-
-/// The channels of the grids that the last stage before `position` flattens, if a dense stage is there that can do it
-/// itself: with fewer of them it is not worth it.
-fn flattened_by_dense(stages: &[Stage<Layer>], position: usize) -> Option<usize> {
-    let is_dense = stages
-        .get(position)
-        .is_some_and(|stage| stage.dense().is_some());
-    match stages[..position].last() {
-        Some(Stage::Flatten([_, _, channels])) if is_dense => {
-            Some(*channels).filter(|channels| *channels >= FLATTENED_CHANNELS)
-        }
-        _ => None,
     }
 }
 

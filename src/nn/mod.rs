@@ -11,7 +11,7 @@
 //! | [`sequential`] | a whole encoder or decoder |
 //! | `fused` | the same as one operation; segments of stages, one after the other |
 //! | `shards`, `primitive` | a segment that works image by image, on shards of the batch |
-//! | `dense`, `tiled` | a segment that works on the whole batch |
+//! | `dense`, `prepared_dense`, `tiled` | a segment that works on the whole batch |
 //! | `saved`, [`gradient`] | what is left for the backward pass, and what that leaves |
 //! | [`posterior`], [`criterion`] | the bottleneck, and what comes out beside what should |
 //! | [`adam`], [`average`] | the optimiser, and a moving average of what it moves |
@@ -27,6 +27,7 @@ mod fused;
 pub mod gradient;
 pub mod layer;
 pub mod posterior;
+mod prepared_dense;
 mod primitive;
 mod saved;
 pub mod sequential;

@@ -1,6 +1,7 @@
 //! Stages that work image by image, prepared to run.
 
 use super::layer::{Layer, LinearMap, Parameter};
+use super::prepared_dense::PreparedDense;
 use super::stage::Stage;
 use super::tensor::with_values;
 use crate::kernels::activation::Activation;
@@ -23,6 +24,8 @@ pub(super) enum Primitive {
     Convolution(Box<Convolution>),
     /// Matrices to transpose, one an image: their rows and columns.
     Transpose(usize, usize),
+    /// Only for inference.
+    Dense(PreparedDense),
 }
 
 #[derive(Debug)]
@@ -46,25 +49,30 @@ pub(super) struct Convolution {
 /// convolution is tiled there are no weights: they come from all images' transformed tiles at once.
 pub(super) type WeightGradients = (Vec<f32>, Vec<f32>);
 
-/// Of stages, those that stay prepared; for those that work on whole batches there is none.
+/// Of stages, those that stay prepared.
 pub(super) type Prepared = Vec<Option<Arc<Primitive>>>;
 
 impl Primitive {
-    /// Of those that stay prepared the one of the stage at `position`, or the stage prepared now.
+    /// Of those that stay prepared the one of the stages from `position` on, or the stages prepared now.
     pub(super) fn of(
         prepared: &Prepared,
-        (position, stage): (usize, &Stage<Layer>),
+        (position, stages): (usize, &[Stage<Layer>]),
         backward: bool,
         buffers: &Buffers,
     ) -> Result<Arc<Self>> {
         match prepared.get(position) {
             Some(Some(primitive)) => Ok(primitive.clone()),
-            _ => Self::prepare(stage, backward, buffers).map(Arc::new),
+            _ => Self::prepare(stages, backward, buffers).map(Arc::new),
         }
     }
 
-    /// Prepares a stage, with `backward` also for the way back.
-    pub(super) fn prepare(stage: &Stage<Layer>, backward: bool, buffers: &Buffers) -> Result<Self> {
+    /// Prepares a stage, with `backward` also for the way back; of several, what is
+    /// [one step of inference](super::stage::Stage::is_prepared_dense).
+    pub(super) fn prepare(
+        stages: &[Stage<Layer>],
+        backward: bool,
+        buffers: &Buffers,
+    ) -> Result<Self> {
         let prepare = |layer: &Layer, geometry: Geometry, input, output| {
             let tiling = Tiling::of(geometry);
             let weight = |target: Grid, weight: &[f32]| match tiling {
@@ -85,19 +93,23 @@ impl Primitive {
                 })))
             })
         };
-        match stage {
-            Stage::Layer(layer) => match layer.plan.map {
-                LinearMap::Conv(g) => prepare(layer, g, Grid::Large, Grid::Small),
-                LinearMap::ConvTranspose(g) => prepare(layer, g, Grid::Small, Grid::Large),
-                LinearMap::Dense { .. } => bail!("a dense layer works on whole batches"),
+        match stages {
+            [Stage::Layer(layer)] => match layer.plan.map {
+                LinearMap::Conv(g) => return prepare(layer, g, Grid::Large, Grid::Small),
+                LinearMap::ConvTranspose(g) => return prepare(layer, g, Grid::Small, Grid::Large),
+                LinearMap::Dense { .. } => {}
             },
-            Stage::Heads(_) => bail!("dense layers work on whole batches"),
-            Stage::Flatten([rows, columns, channels]) => {
-                Ok(Self::Transpose(rows * columns, *channels))
+            [Stage::Flatten([rows, columns, channels])] => {
+                return Ok(Self::Transpose(rows * columns, *channels));
             }
-            Stage::Unflatten([rows, columns, channels]) => {
-                Ok(Self::Transpose(*channels, rows * columns))
+            [Stage::Unflatten([rows, columns, channels])] => {
+                return Ok(Self::Transpose(*channels, rows * columns));
             }
+            _ => {}
+        }
+        match backward {
+            true => bail!("dense layers are not prepared for training"),
+            false => PreparedDense::new(stages, buffers).map(Self::Dense),
         }
     }
 
@@ -105,7 +117,7 @@ impl Primitive {
     pub(super) fn tiled(&self) -> Option<(&Convolution, Tiling)> {
         match self {
             Self::Convolution(c) => Some((c, c.tiling?)),
-            Self::Transpose(..) => None,
+            Self::Transpose(..) | Self::Dense(_) => None,
         }
     }
 
@@ -131,6 +143,7 @@ impl Primitive {
         match self {
             Self::Convolution(c) => c.forward(input, output, slopes, transformed),
             Self::Transpose(rows, columns) => transpose_each(input, *rows, *columns, output),
+            Self::Dense(dense) => dense.forward(input, output),
         }
     }
 
@@ -165,6 +178,7 @@ impl Primitive {
                 }
                 None
             }
+            Self::Dense(_) => None,
         }
     }
 }

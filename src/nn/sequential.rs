@@ -8,7 +8,7 @@ use super::fused::{FusedOp, Inner, locked};
 use super::gradient::Gradients;
 use super::layer::{Layer, LayerPlan};
 use super::primitive::{Prepared, Primitive};
-use super::stage::Stage;
+use super::stage::{Stage, inference_steps};
 use crate::kernels::buffers::Buffers;
 use candle_core::{Result, Tensor, Var};
 use std::sync::{Arc, Mutex};
@@ -58,11 +58,14 @@ impl Sequential {
         let Inner {
             stages, buffers, ..
         } = &*self.0;
-        let prepare = |stage: &Stage<Layer>| match stage.dense() {
-            Some(_) => Ok(None),
-            None => Primitive::prepare(stage, false, buffers).map(|p| Some(Arc::new(p))),
-        };
-        let prepared = stages.iter().map(prepare).collect::<Result<_>>()?;
+        let mut prepared = vec![None; stages.len()];
+        for step in inference_steps(stages) {
+            let stages = &stages[step.clone()];
+            if stages[0].dense().is_none() || stages[0].is_prepared_dense() {
+                let primitive = Primitive::prepare(stages, false, buffers)?;
+                prepared[step.start] = Some(Arc::new(primitive));
+            }
+        }
         *locked(&self.0.prepared) = prepared;
         Ok(KeptPrepared(self))
     }

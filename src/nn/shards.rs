@@ -49,6 +49,8 @@ pub(super) fn forward(
     buffers: &Buffers,
 ) -> Result<()> {
     let primitives = map((first..).zip(stages).take(stages.len()), |stage| {
+        let (position, stage) = stage;
+        let stage = (position, std::slice::from_ref(stage));
         Primitive::of(prepared, stage, training, buffers)
     });
     let primitives = primitives.into_iter().collect::<Result<Vec<_>>>()?;

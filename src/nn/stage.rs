@@ -89,6 +89,11 @@ impl Stage<Layer> {
         self.dense().is_some() || self.has_large_weights()
     }
 
+    /// Whether inference takes it in one step with what flattens a grid before and makes a grid after it.
+    pub(super) fn is_prepared_dense(&self) -> bool {
+        self.dense().is_some() && self.inputs() * self.outputs() <= MOST_PREPARED
+    }
+
     /// The layers, if they are dense.
     pub(super) fn dense(&self) -> Option<&[Layer]> {
         let dense = |layer: &Layer| matches!(layer.plan.map, LinearMap::Dense { .. });
@@ -98,6 +103,10 @@ impl Stage<Layer> {
             .then(|| self.layers())
     }
 }
+
+/// Weights of a dense stage that are put in order for inference, at most: with more of them that takes longer than what
+/// is computed.
+const MOST_PREPARED: usize = 1 << 21;
 
 /// Stages cut into segments: each that works on all images at once is one, and what lies between them.
 pub(super) fn segments(stages: &[Stage<Layer>]) -> Vec<Range<usize>> {
@@ -109,4 +118,37 @@ pub(super) fn segments(stages: &[Stage<Layer>]) -> Vec<Range<usize>> {
         first - segment.len()..first
     };
     stages.chunk_by(together).map(segment).collect()
+}
+
+/// [`segments`] as inference takes them: those of dense stages, if they are prepared, with their neighbours that
+/// flatten a grid or make one.
+pub(super) fn inference_segments(stages: &[Stage<Layer>]) -> Vec<Range<usize>> {
+    let mut cut: Vec<Range<usize>> = Vec::new();
+    for segment in segments(stages) {
+        let mut segment = cut.last().map_or(0, |last| last.end)..segment.end;
+        if stages[segment.clone()].iter().any(Stage::is_prepared_dense) {
+            if let Some(Stage::Unflatten(_)) = stages.get(segment.end) {
+                segment.end += 1;
+            }
+            if let Some(last) = cut.last_mut()
+                && let Some(Stage::Flatten(_)) = stages[last.clone()].last()
+            {
+                last.end -= 1;
+                segment.start -= 1;
+            }
+        }
+        cut.push(segment);
+    }
+    cut.retain(|segment| !segment.is_empty());
+    cut
+}
+
+/// What is prepared together for inference: the stages of such a segment, and any other stage by itself.
+pub(super) fn inference_steps(stages: &[Stage<Layer>]) -> Vec<Range<usize>> {
+    let steps = inference_segments(stages).into_iter().flat_map(|segment| {
+        let is_one = stages[segment.clone()].iter().any(Stage::is_prepared_dense);
+        let each = if is_one { segment.len() } else { 1 };
+        segment.step_by(each).map(move |first| first..first + each)
+    });
+    steps.collect()
 }
