@@ -19,7 +19,7 @@ train    the whole process: start, read the data, train, evaluate the test image
          also evaluates every 500 steps, and draws its pictures and checkpoints every 200.)
 sample   the whole process: start, load the trained model, draw 64 images, write them.
 throughput  what is done a second, and how many times as much as PyTorch does. Images drawn: 100,000 from a unit normal
-         prior, and written. Images encoded: the 60,000 of training read, their means and log variances written.
+         prior, and as many from a mixture, and written. Images encoded: the 60,000 of training read, their means and log variances written.
          Importance samples: 1,000 decoded and weighed for each of 200 images. vae's are whole processes, and evaluate
          finds the other losses, too; PyTorch, in batches of the size that it is fastest with, has been started and has
          compiled before. Both read the same files, and write as many numbers.
@@ -255,8 +255,10 @@ def take_turns(timed_step):
         print(statistics.median(stretches) * 1e3, flush=True)
 
 
-TASKS = {"drawn": 100_000, "encoded": 60_000, "importance samples": 200_000}
+TASKS = {"drawn": 100_000, "drawn from a mixture": 100_000, "encoded": 60_000, "importance samples": 200_000}
 IMPORTANCE_SAMPLES = 1000
+# Of the mixture: as many as the default configuration has.
+COMPONENTS = 50
 # Each divides what there is to do.
 BATCH_SIZES = [50, 250, 1000]
 
@@ -283,10 +285,16 @@ def pytorch_throughput(options, config, vae):
     decode, encode, log_weights = compiled(decoder), compiled(encode), compiled(log_weights)
     noise = lambda size: torch.randn(size, config["latent_dim"])
 
-    def draw(size, count):
+    centres, scales = noise(COMPONENTS), 0.3 * torch.randn(COMPONENTS, config["latent_dim"], config["latent_dim"])
+
+    def mixture(size):
+        component = torch.randint(COMPONENTS, (size,))
+        return centres[component] + (scales[component] @ noise(size).unsqueeze(2)).squeeze(2)
+
+    def draw(size, count, prior=noise):
         images = torch.empty(count, *image_shape(config))
         for to in images.split(size):
-            to.copy_(decode(noise(size)).view_as(to))
+            to.copy_(decode(prior(size)).view_as(to))
         numpy.save(path, images.numpy())
 
     def encode_all(size, count):
@@ -301,9 +309,12 @@ def pytorch_throughput(options, config, vae):
             weights = [log_weights(image, mean, log_variance, noise(size)) for _ in range(IMPORTANCE_SAMPLES // size)]
             torch.logsumexp(torch.cat(weights), 0).item()
 
+    work = {"drawn": draw, "drawn from a mixture": lambda size, count: draw(size, count, mixture),
+            "encoded": encode_all, "importance samples": weigh}
+
     def per_second(task, size, count):
         begun = time.perf_counter()
-        {"drawn": draw, "encoded": encode_all, "importance samples": weigh}[task](size, count)
+        work[task](size, count)
         return count / (time.perf_counter() - begun)
 
     with torch.no_grad():
@@ -498,25 +509,28 @@ def vae_throughput(options, folder):
     """For each task, the function that has vae do it and tells how many it does a second."""
     import numpy
 
-    # As PyTorch draws, not from a mixture.
     with open(options.config) as file:
-        config = json.load(file) | {"prior": "normal"}
-    options.config, options.steps = os.path.join(folder, "config.json"), 20
-    with open(options.config, "w") as file:
-        json.dump(config, file)
-    trained, command = vae_command(options, folder)
-    timed(command)
+        config = json.load(file)
+    options.config, options.steps = os.path.join(folder, "config.json"), 200
+    trained = {}
+    for name, prior in {"normal": "normal", "mixture": {"mixture": COMPONENTS}}.items():
+        with open(options.config, "w") as file:
+            json.dump(config | {"prior": prior}, file)
+        trained[name], command = vae_command(options, folder)
+        timed(command)
     few, out = os.path.join(folder, "few.npz"), os.path.join(folder, "out.npy")
     images = {split: read_images(options.data, split)[:200].numpy() for split in ["train", "t10k"]}
     numpy.savez(few, x_train=images["train"], x_test=images["t10k"])
     samples = str(IMPORTANCE_SAMPLES)
     commands = {
         "drawn": ["sample", out, "--n", str(TASKS["drawn"])],
+        "drawn from a mixture": ["sample", out, "--n", str(TASKS["drawn from a mixture"])],
         "encoded": ["encode", out + ".npz", "--data", options.data, "--split", "train"],
         "importance samples": ["evaluate", "--data", few, "--importance-samples", samples, "--samples", "0"],
     }
-    more = ["--model", trained, "--threads", str(options.threads), "--device", options.device]
-    return {task: lambda task=task, command=command: TASKS[task] / timed([options.vae, *command, *more])[0]
+    more = ["--threads", str(options.threads), "--device", options.device, "--model"]
+    model = lambda task: trained["mixture" if "mixture" in task else "normal"]
+    return {task: lambda task=task, command=command: TASKS[task] / timed([options.vae, *command, *more, model(task)])[0]
             for task, command in commands.items()}
 
 
