@@ -127,6 +127,7 @@ vectorized! {
         gradients: &mut [f32],
         sums: &mut [f32],
     ) {
+        let inverse = 1.0 / scale;
         match activation {
             Activation::None => with_sums(gradients, kept, sums, |g, _| g),
             Activation::Relu => {
@@ -136,15 +137,15 @@ vectorized! {
                 with_sums(gradients, kept, sums, |g, y| if y > 0.0 { g } else { slope * g });
             }
             Activation::Sigmoid => with_sums(gradients, kept, sums, |g, y| {
-                let y = y / scale;
+                let y = y * inverse;
                 g * y * (1.0 - y)
             }),
             Activation::Tanh => with_sums(gradients, kept, sums, |g, y| {
-                let y = y / scale;
+                let y = y * inverse;
                 g * (1.0 - y * y)
             }),
             Activation::Elu => with_sums(gradients, kept, sums, |g, y| {
-                if y > 0.0 { g } else { g * (y / scale + 1.0) }
+                if y > 0.0 { g } else { g * (y * inverse + 1.0) }
             }),
             Activation::Silu | Activation::Gelu => {
                 with_sums(gradients, kept, sums, |g, slope| g * slope);
@@ -153,16 +154,31 @@ vectorized! {
     }
 }
 
-/// Rows with fewer channels are handled by as many as a vector has values: one alone would leave most of it empty.
-const NARROW: usize = 16;
+/// Values that are handled at a time at least, or nearly so many: short rows are handled several at a time. What ends with
+/// a row takes longer than the row itself, and one that is shorter than a vector would leave most of it empty.
+const AT_A_TIME: usize = 64;
+/// Values of a vector.
+const VECTOR: usize = 16;
+/// Values that are handled at a time at most, where rows are shorter than that.
+const MOST: usize = VECTOR * VECTOR;
+
+/// Rows of `channels` values that are handled at a time: whole vectors, where that is possible.
+#[inline(always)]
+fn rows_at_a_time(channels: usize) -> usize {
+    match channels {
+        ..VECTOR => VECTOR,
+        _ => (AT_A_TIME / channels).max(1),
+    }
+}
 
 /// `bias` as often as there are rows that are handled at a time.
 #[inline(always)]
-fn repeated<'a>(bias: &'a [f32], rows: &'a mut [f32; NARROW * NARROW]) -> &'a [f32] {
-    if bias.len() >= NARROW {
+fn repeated<'a>(bias: &'a [f32], rows: &'a mut [f32; MOST]) -> &'a [f32] {
+    let count = rows_at_a_time(bias.len());
+    if count == 1 {
         return bias;
     }
-    let rows = &mut rows[..NARROW * bias.len()];
+    let rows = &mut rows[..count * bias.len()];
     for row in rows.chunks_exact_mut(bias.len()) {
         row.copy_from_slice(bias);
     }
@@ -171,7 +187,7 @@ fn repeated<'a>(bias: &'a [f32], rows: &'a mut [f32; NARROW * NARROW]) -> &'a [f
 
 #[inline(always)]
 fn with_bias(values: &mut [f32], bias: &[f32], function: impl Fn(f32) -> f32) {
-    let mut rows = [0.0; NARROW * NARROW];
+    let mut rows = [0.0; MOST];
     let bias = repeated(bias, &mut rows);
     for values in values.chunks_mut(bias.len()) {
         for (value, bias) in values.iter_mut().zip(bias) {
@@ -187,7 +203,7 @@ fn with_slopes(
     slopes: &mut [f32],
     function: impl Fn(f32) -> (f32, f32),
 ) {
-    let mut rows = [0.0; NARROW * NARROW];
+    let mut rows = [0.0; MOST];
     let bias = repeated(bias, &mut rows);
     let slopes = slopes.chunks_mut(bias.len());
     for (values, slopes) in values.chunks_mut(bias.len()).zip(slopes) {
@@ -214,12 +230,13 @@ fn with_sums(
         }
     };
     let channels = sums.len();
-    if channels >= NARROW {
+    let count = rows_at_a_time(channels);
+    if count == 1 {
         return add_rows(gradients, kept, sums);
     }
     // Each of the rows that are handled at a time has sums of its own, which are added up in the end.
-    let mut rows = [0.0; NARROW * NARROW];
-    let rows = &mut rows[..NARROW * channels];
+    let mut rows = [0.0; MOST];
+    let rows = &mut rows[..count * channels];
     let whole = gradients.len() / rows.len() * rows.len();
     let (gradients, rest) = gradients.split_at_mut(whole);
     add_rows(gradients, &kept[..whole], rows);
