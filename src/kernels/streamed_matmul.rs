@@ -153,12 +153,8 @@ impl Blocks for Product<'_> {
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
         for (index, right) in right.chunks_exact(vectors).enumerate().take(self.inner) {
             prefetch_at(next, index * LINE);
-            add_outer_product(
-                simd,
-                left.map(|left| left[index]),
-                chunk_at(right, first),
-                &mut sums,
-            );
+            let left = left.map(|left| &left[index]);
+            add_outer_product(simd, left, *chunk_at(right, first), &mut sums);
         }
         let (out, _) = S::as_mut_simd_f32s(self.out);
         for (r, sums) in sums.iter().enumerate() {
@@ -197,12 +193,8 @@ impl Blocks for TransposedProduct<'_> {
             let left = self.left.row(index);
             prefetch_at(left, row + LINE);
             let (right, _) = S::as_simd_f32s(self.right.row(index));
-            add_outer_product(
-                simd,
-                *chunk_at(left, row),
-                chunk_at(right, first),
-                &mut sums,
-            );
+            let left = chunk_at(left, row).each_ref();
+            add_outer_product(simd, left, *chunk_at(right, first), &mut sums);
         }
         for (r, sums) in sums.iter().enumerate() {
             let (out, _) = S::as_mut_simd_f32s(self.out.row(row + r));
@@ -219,18 +211,21 @@ impl Blocks for TransposedProduct<'_> {
 
 /// Adds to `sums` the products of some values and the vectors of a row.
 ///
+/// The row comes as vectors and the values as places: so one value at a time is in a register. Loaded before the row, all
+/// values would be, and sums on the stack.
+///
 /// The loop in [`super::register_block`] does the same; made one with this, it is compiled to something slower.
 #[inline(always)]
 fn add_outer_product<S: Simd, const R: usize, const V: usize>(
     simd: S,
-    values: [f32; R],
-    row: &[S::f32s; V],
+    values: [&f32; R],
+    row: [S::f32s; V],
     sums: &mut [[S::f32s; V]; R],
 ) {
     for (sums, value) in sums.iter_mut().zip(values) {
-        let value = simd.splat_f32s(value);
+        let value = simd.splat_f32s(*value);
         for (sum, vector) in sums.iter_mut().zip(row) {
-            *sum = simd.mul_add_e_f32s(value, *vector, *sum);
+            *sum = simd.mul_add_e_f32s(value, vector, *sum);
         }
     }
 }
