@@ -19,10 +19,10 @@ train    the whole process: start, read the data, train, evaluate the test image
          also evaluates every 500 steps, and draws its pictures and checkpoints every 200.)
 sample   the whole process: start, load the trained model, draw 64 images, write them.
 throughput  what is done a second, and how many times as much as PyTorch does. Images drawn: 100,000 from a unit normal
-         prior, and as many from a mixture, and written. Images encoded: the 60,000 of training read, their means and log variances written.
-         Importance samples: 1,000 decoded and weighed for each of 200 images. vae's are whole processes, and evaluate
-         finds the other losses, too; PyTorch, in batches of the size that it is fastest with, has been started and has
-         compiled before. Both read the same files, and write as many numbers.
+         prior, and as many from a mixture, and written. Images encoded: the 60,000 of training read, their means and
+         log variances written. Importance samples: 1,000 decoded and weighed for each of 200 images. vae's are whole
+         processes, and evaluate finds the other losses, too; PyTorch, in batches of the size that it is fastest with,
+         has been started and has compiled before. Both read the same files, and write as many numbers.
 
 Every round runs each side once, one after the other, so that a machine whose speed drifts treats both
 alike; a ratio is taken within a round, and its median over the rounds is what to quote. The rounds of step

@@ -634,7 +634,7 @@ const LARGE_STAGES: &str = r#"[
     {"conv_transpose": {"channels": 48, "kernel": 4, "stride": 2, "padding": 1,
                         "activation": {"leaky_relu": 0.3}, "dropout": 0.3}}]"#;
 
-/// Stages whose dense layers have too many weights to be prepared, read and write grids, and are the first and the last.
+/// Dense layers that read and write grids, are the first and the last, and one of which has too many weights to be prepared.
 const DENSE_STAGES: &str = r#"[
     {"dense": {"features": 45, "activation": "tanh"}},
     {"dense": {"features": 128, "activation": "relu", "dropout": 0.5}},

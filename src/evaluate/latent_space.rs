@@ -66,6 +66,7 @@ impl LatentSpace {
     pub fn of(vae: &Vae, split: &Split, corruption: Corruption) -> Result<Self> {
         let latent_dim = vae.latent_dim();
         let mut sums = Sums::nothing(latent_dim);
+        let _prepared = vae.keep_encoder_prepared()?;
         for first in (0..split.len()).step_by(BATCH) {
             let last = (first + BATCH).min(split.len());
             let examples = Examples::of(split, first, last, corruption)?;

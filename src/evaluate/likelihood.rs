@@ -48,6 +48,7 @@ pub fn log_likelihood(
     let mut negatives = Vec::with_capacity(split.len());
     // A few samples of many images, or many of one.
     let group = (ROWS / samples).max(1);
+    let _prepared = (vae.keep_encoder_prepared()?, vae.keep_decoder_prepared()?);
     for first in (0..split.len()).step_by(BATCH) {
         let last = (first + BATCH).min(split.len());
         let examples = Examples::of(split, first, last, corruption)?;

@@ -17,6 +17,7 @@ pub fn plane(
 ) -> Result<(Vec<[f64; 2]>, [String; 2])> {
     let latent_dim = vae.latent_dim();
     let mut means = Vec::with_capacity(split.len() * latent_dim);
+    let _prepared = vae.keep_encoder_prepared()?;
     for first in (0..split.len()).step_by(BATCH) {
         let last = (first + BATCH).min(split.len());
         let examples = Examples::of(split, first, last, corruption)?;

@@ -154,15 +154,16 @@ vectorized! {
     }
 }
 
-/// Values that are handled at a time at least, or nearly so many: short rows are handled several at a time. What ends with
-/// a row takes longer than the row itself, and one that is shorter than a vector would leave most of it empty.
-const AT_A_TIME: usize = 64;
 /// Values of a vector.
 const VECTOR: usize = 16;
-/// Values that are handled at a time at most, where rows are shorter than that.
-const MOST: usize = VECTOR * VECTOR;
+/// Rows that are no shorter than a vector are handled several at a time, as many as have no more values than this: the end
+/// of a row takes time, too.
+const AT_A_TIME: usize = 64;
+/// Rows of so many values together are handled at a time at most.
+const MOST_AT_A_TIME: usize = VECTOR * VECTOR;
 
-/// Rows of `channels` values that are handled at a time: whole vectors, where that is possible.
+/// Rows of `channels` values that are handled at a time. One that is shorter than a vector would leave most of it empty: of
+/// those there are as many as make whole vectors.
 #[inline(always)]
 fn rows_at_a_time(channels: usize) -> usize {
     match channels {
@@ -173,7 +174,7 @@ fn rows_at_a_time(channels: usize) -> usize {
 
 /// `bias` as often as there are rows that are handled at a time.
 #[inline(always)]
-fn repeated<'a>(bias: &'a [f32], rows: &'a mut [f32; MOST]) -> &'a [f32] {
+fn repeated<'a>(bias: &'a [f32], rows: &'a mut [f32; MOST_AT_A_TIME]) -> &'a [f32] {
     let count = rows_at_a_time(bias.len());
     if count == 1 {
         return bias;
@@ -187,7 +188,7 @@ fn repeated<'a>(bias: &'a [f32], rows: &'a mut [f32; MOST]) -> &'a [f32] {
 
 #[inline(always)]
 fn with_bias(values: &mut [f32], bias: &[f32], function: impl Fn(f32) -> f32) {
-    let mut rows = [0.0; MOST];
+    let mut rows = [0.0; MOST_AT_A_TIME];
     let bias = repeated(bias, &mut rows);
     for values in values.chunks_mut(bias.len()) {
         for (value, bias) in values.iter_mut().zip(bias) {
@@ -203,7 +204,7 @@ fn with_slopes(
     slopes: &mut [f32],
     function: impl Fn(f32) -> (f32, f32),
 ) {
-    let mut rows = [0.0; MOST];
+    let mut rows = [0.0; MOST_AT_A_TIME];
     let bias = repeated(bias, &mut rows);
     let slopes = slopes.chunks_mut(bias.len());
     for (values, slopes) in values.chunks_mut(bias.len()).zip(slopes) {
@@ -235,7 +236,7 @@ fn with_sums(
         return add_rows(gradients, kept, sums);
     }
     // Each of the rows that are handled at a time has sums of its own, which are added up in the end.
-    let mut rows = [0.0; MOST];
+    let mut rows = [0.0; MOST_AT_A_TIME];
     let rows = &mut rows[..count * channels];
     let whole = gradients.len() / rows.len() * rows.len();
     let (gradients, rest) = gradients.split_at_mut(whole);

@@ -105,11 +105,11 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// The values, not to go back. Those that have pages of their own are copied.
+    /// The values, not to go back. Of those that have pages of their own a copy, and the pages go back.
     pub fn into_vec(mut self) -> Vec<f32> {
-        match std::mem::take(&mut self.values) {
-            Values::Heap(values) => values,
-            values => values.to_vec(),
+        match &mut self.values {
+            Values::Heap(values) => std::mem::take(values),
+            Values::Pages(_) => self.values.to_vec(),
         }
     }
 }
@@ -152,11 +152,6 @@ mod tests {
             let again = buffers.take(len);
             assert_eq!(again[len - 1], 3.0);
             assert_eq!(again.into_vec()[len - 2..], [0.0, 3.0]);
-            assert_eq!(
-                buffers.take(len)[len - 1],
-                0.0,
-                "what was given away came back"
-            );
         }
     }
 }

@@ -211,8 +211,8 @@ impl Blocks for TransposedProduct<'_> {
 
 /// Adds to `sums` the products of some values and the vectors of a row.
 ///
-/// The row comes as vectors and the values as places: so one value at a time is in a register. Loaded before the row, all
-/// values would be, and sums on the stack.
+/// The values come as places, which leaves the compiler one of them at a time to hold. Where it got them as numbers, before
+/// the row, it could take a register for each of them, and put sums on the stack.
 ///
 /// The loop in [`super::register_block`] does the same; made one with this, it is compiled to something slower.
 #[inline(always)]

@@ -39,6 +39,7 @@ pub fn fill_in(
         Tensor::from_slice(&values, shape, &Device::Cpu)
     };
     let mut seen = replace(&vec![0.0; shape.0 * shape.1])?;
+    let _prepared = (vae.keep_encoder_prepared()?, vae.keep_decoder_prepared()?);
     for round in 0..ROUNDS {
         let normals = (0..shape.0 as u64).flat_map(|image| {
             let number = (drawing << 48) | (round << 32) | image;

@@ -112,7 +112,7 @@ impl FusedOp {
         let ([first, ..], [.., last]) = (stages, &mut *saved) else {
             return Ok(());
         };
-        if !training && stages.iter().any(Stage::is_prepared_dense) {
+        if !training && stages.iter().any(Stage::is_small_dense) {
             let outputs = stages[stages.len() - 1].outputs();
             last.output = buffers.take(images * outputs);
             prepare()?.forward(input, &mut last.output, None, None);

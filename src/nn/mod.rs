@@ -10,8 +10,9 @@
 //! | [`backend`], [`tensor`] | whose operations compute, and the values of candle's tensors |
 //! | [`sequential`] | a whole encoder or decoder |
 //! | `fused` | the same as one operation; segments of stages, one after the other |
-//! | `shards`, `primitive` | a segment that works image by image, on shards of the batch |
-//! | `dense`, `prepared_dense`, `tiled` | a segment that works on the whole batch |
+//! | `shards` | a segment that works image by image, on shards of the batch |
+//! | `dense`, `tiled` | a segment that works on the whole batch |
+//! | `primitive`, `prepared_dense` | stages with their weights in the order that their products want |
 //! | `saved`, [`gradient`] | what is left for the backward pass, and what that leaves |
 //! | [`posterior`], [`criterion`] | the bottleneck, and what comes out beside what should |
 //! | [`adam`], [`average`] | the optimiser, and a moving average of what it moves |

@@ -1,8 +1,9 @@
 //! Dense stages prepared for inference.
 //!
-//! Images are multiplied by weights as both lie, which is faster than the product of training, whose weights are others
-//! at each step: so the weights are transposed once. The same goes for the order of what is read and written: where a
-//! grid is flattened before the stage, or a list becomes a grid after it, it is the weights that change places.
+//! Images are multiplied by weights that were transposed, as both lie, which is faster than the product of training, whose
+//! weights are others at each step: so it is worth it where weights stay prepared for many images. The same goes for the
+//! order of what is read and written: where a grid is flattened before the stage, or a list becomes a grid after it, it is
+//! the weights that change places.
 
 use super::layer::Layer;
 use super::stage::Stage;

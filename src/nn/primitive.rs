@@ -1,4 +1,4 @@
-//! Stages that work image by image, prepared to run.
+//! Stages prepared to run: those that work image by image, and dense ones of inference.
 
 use super::layer::{Layer, LinearMap, Parameter};
 use super::prepared_dense::PreparedDense;
@@ -67,7 +67,7 @@ impl Primitive {
     }
 
     /// Prepares a stage, with `backward` also for the way back; of several, what is
-    /// [one step of inference](super::stage::Stage::is_prepared_dense).
+    /// [one step of inference](super::stage::Stage::is_small_dense).
     pub(super) fn prepare(
         stages: &[Stage<Layer>],
         backward: bool,
@@ -178,7 +178,7 @@ impl Primitive {
                 }
                 None
             }
-            Self::Dense(_) => None,
+            Self::Dense(_) => unreachable!("it is prepared for inference alone"),
         }
     }
 }

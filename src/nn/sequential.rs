@@ -61,7 +61,7 @@ impl Sequential {
         let mut prepared = vec![None; stages.len()];
         for step in inference_steps(stages) {
             let stages = &stages[step.clone()];
-            if stages[0].dense().is_none() || stages[0].is_prepared_dense() {
+            if stages[0].dense().is_none() || stages[0].is_small_dense() {
                 let primitive = Primitive::prepare(stages, false, buffers)?;
                 prepared[step.start] = Some(Arc::new(primitive));
             }

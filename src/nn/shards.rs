@@ -48,10 +48,9 @@ pub(super) fn forward(
     training: bool,
     buffers: &Buffers,
 ) -> Result<()> {
-    let primitives = map((first..).zip(stages).take(stages.len()), |stage| {
-        let (position, stage) = stage;
-        let stage = (position, std::slice::from_ref(stage));
-        Primitive::of(prepared, stage, training, buffers)
+    let places = (first..).zip(stages.chunks(1));
+    let primitives = map(places, |place| {
+        Primitive::of(prepared, place, training, buffers)
     });
     let primitives = primitives.into_iter().collect::<Result<Vec<_>>>()?;
     let shard = match training {

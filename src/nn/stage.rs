@@ -89,8 +89,9 @@ impl Stage<Layer> {
         self.dense().is_some() || self.has_large_weights()
     }
 
-    /// Whether inference takes it in one step with what flattens a grid before and makes a grid after it.
-    pub(super) fn is_prepared_dense(&self) -> bool {
+    /// Whether it is dense and small enough to be prepared for inference, which takes it in one step with what flattens a
+    /// grid before and makes a grid after it.
+    pub(super) fn is_small_dense(&self) -> bool {
         self.dense().is_some() && self.inputs() * self.outputs() <= MOST_PREPARED
     }
 
@@ -104,8 +105,8 @@ impl Stage<Layer> {
     }
 }
 
-/// Weights of a dense stage that are put in order for inference, at most: with more of them that takes longer than what
-/// is computed.
+/// Weights of a dense stage that are put in order for inference, at most: with more of them, those who draw a few images
+/// would wait longer for that than for the images.
 const MOST_PREPARED: usize = 1 << 21;
 
 /// Stages cut into segments: each that works on all images at once is one, and what lies between them.
@@ -120,13 +121,13 @@ pub(super) fn segments(stages: &[Stage<Layer>]) -> Vec<Range<usize>> {
     stages.chunk_by(together).map(segment).collect()
 }
 
-/// [`segments`] as inference takes them: those of dense stages, if they are prepared, with their neighbours that
-/// flatten a grid or make one.
+/// [`segments`] as inference takes them, none of them empty: those of small dense stages with their neighbours that flatten
+/// a grid or make one.
 pub(super) fn inference_segments(stages: &[Stage<Layer>]) -> Vec<Range<usize>> {
     let mut cut: Vec<Range<usize>> = Vec::new();
     for segment in segments(stages) {
         let mut segment = cut.last().map_or(0, |last| last.end)..segment.end;
-        if stages[segment.clone()].iter().any(Stage::is_prepared_dense) {
+        if stages[segment.clone()].iter().any(Stage::is_small_dense) {
             if let Some(Stage::Unflatten(_)) = stages.get(segment.end) {
                 segment.end += 1;
             }
@@ -146,7 +147,7 @@ pub(super) fn inference_segments(stages: &[Stage<Layer>]) -> Vec<Range<usize>> {
 /// What is prepared together for inference: the stages of such a segment, and any other stage by itself.
 pub(super) fn inference_steps(stages: &[Stage<Layer>]) -> Vec<Range<usize>> {
     let steps = inference_segments(stages).into_iter().flat_map(|segment| {
-        let is_one = stages[segment.clone()].iter().any(Stage::is_prepared_dense);
+        let is_one = stages[segment.clone()].iter().any(Stage::is_small_dense);
         let each = if is_one { segment.len() } else { 1 };
         segment.step_by(each).map(move |first| first..first + each)
     });

@@ -15,6 +15,7 @@ const BATCH: usize = 250;
 /// same each time.
 pub fn evaluate(vae: &Vae, split: &Split, config: &Config) -> Result<Losses> {
     let mut losses = Losses::default();
+    let _prepared = (vae.keep_encoder_prepared()?, vae.keep_decoder_prepared()?);
     for (number, first) in (0..split.len()).step_by(BATCH).enumerate() {
         let last = (first + BATCH).min(split.len());
         let examples = Examples::of(split, first, last, config.corruption())?;

@@ -29,6 +29,7 @@ pub(super) fn fit_prior(
     let images = if end { IMAGES_AT_THE_END } else { IMAGES };
     let count = images.min(split.len()) / batch;
     let mut batches = Batches::new(split, batch, config.seed).binarized(config.binarize);
+    let _prepared = vae.keep_encoder_prepared()?;
     let means = (1..=count as u64).map(|number| {
         let examples = batches.examples(number, config.corruption())?;
         let posterior = vae.encode(&examples.seen, &examples.labels, Mode::Inference)?;
@@ -68,6 +69,7 @@ pub fn fit_posterior(
         on_step(step, steps);
     };
     let mut means = vec![Vec::new(); count];
+    let _prepared = vae.keep_encoder_prepared()?;
     for first in (0..split.len()).step_by(BATCH) {
         let last = (first + BATCH).min(split.len());
         let examples = Examples::of(split, first, last, config.corruption())?;

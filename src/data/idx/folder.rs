@@ -128,10 +128,12 @@ impl Half<'_> {
 }
 
 fn read_half<'a>(images: &'a Path, labels: Option<&'a Path>) -> Result<Half<'a>> {
-    let labels = labels.map(|path| Ok::<_, Error>((path, read(path, Content::Labels)?)));
     Ok(Half {
         images: (images, read(images, Content::Images)?),
-        labels: labels.transpose()?,
+        labels: match labels {
+            Some(path) => Some((path, read(path, Content::Labels)?)),
+            None => None,
+        },
     })
 }
 
