@@ -1,5 +1,6 @@
-//! How much faster a training step of the default model is on all cores than on one, and how much faster it
-//! could be: as many trainings at once, each on a thread of its own, never wait for each other.
+//! How much faster a training step is on all cores than on one, of the default model, the article's, and that of colour
+//! pictures; and how much faster it could be: as many trainings at once, each on a thread of its own, never wait for
+//! each other.
 //!
 //!     cargo bench --bench threads
 //!
@@ -8,7 +9,7 @@
 mod common;
 
 use candle_core::Device;
-use common::{config, dataset, pool};
+use common::{config, dataset_of, pool};
 use rayon::ThreadPool;
 use std::sync::Barrier;
 use std::time::Instant;
@@ -17,7 +18,8 @@ use vae::data::Dataset;
 use vae::model::Vae;
 use vae::train::Trainer;
 
-const ROUNDS: usize = 60;
+/// Each with its rounds: so many that a model takes about a minute.
+const CONFIGS: [(&str, usize); 3] = [("mnist", 60), ("article", 20), ("pictures-64", 20)];
 const STEPS: usize = 8;
 
 #[global_allocator]
@@ -78,25 +80,32 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn main() {
-    let (config, dataset) = (config("mnist", 64), dataset());
+    for (name, rounds) in CONFIGS {
+        compare(name, rounds);
+    }
+}
+
+fn compare(name: &str, rounds: usize) {
+    let config = config(name, 64);
+    let dataset = dataset_of(config.image_shape());
     let training = |threads| Training::new(&config, &dataset, threads);
     let (mut one, mut all) = (training(1), training(0));
     let threads = all.pool.current_num_threads();
     let mut apart: Vec<_> = (0..threads).map(|_| training(1)).collect();
     let [mut on_one, mut on_all, mut at_once] = [(); 3].map(|()| Vec::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         on_one.extend(one.steps());
         on_all.extend(all.steps());
         at_once.extend(steps_at_once(&mut apart));
     }
     let [one, all, at_once] = [on_one, on_all, at_once].map(median);
-    println!("a step on one thread:        {one:.1} ms");
+    println!("{name}: a step on one thread {one:.1} ms");
     println!(
-        "on {threads} threads:                {all:.1} ms, {:.2} times as fast",
+        "  on {threads} threads {all:.1} ms, {:.2} times as fast",
         one / all
     );
     println!(
-        "{threads} trainings, a thread each: {at_once:.1} ms, {:.2} times as many steps",
+        "  {threads} trainings, a thread each: {at_once:.1} ms, {:.2} times as many steps",
         one / at_once * threads as f64
     );
 }
