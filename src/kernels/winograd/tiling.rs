@@ -152,12 +152,11 @@ impl Tiling {
     /// The adjoint of [`Tiling::transform`]: small grids from `M`, by the output transform; large ones from `V`.
     pub fn transform_back(&self, grid: Grid, from: &[&mut [f32]], to: &mut [f32]) {
         let from: Vec<_> = from.iter().map(|tiles| &**tiles).collect();
-        if grid == Grid::Large {
-            // Its tiles overlap, and are added to what is there.
-            to.fill(0.0);
-        }
         let images = to.chunks_exact_mut(self.geometry.values(grid)).enumerate();
         for (image, to) in images {
+            // Tiles of large grids overlap, and are added to what is there; those of small ones replace it. But places far
+            // apart, that are not in cache, are written much faster where all of them were written in turn just before.
+            to.fill(0.0);
             (self.pair(grid).from_winograd)(&from, &mut self.tiles(grid, image), to);
         }
     }
