@@ -2,7 +2,7 @@
 
 use super::backend::Backend;
 use super::gradient::{DeferredMatmul, Gradient, Gradients};
-use super::tensor::{with_values, with_values_mut};
+use super::tensor::with_values_mut;
 use crate::kernels::adam::{CorrectedRates, update_block};
 use crate::kernels::matmul::MatrixMut;
 use crate::parallel::map;
@@ -126,7 +126,7 @@ fn update(rates: &CorrectedRates, state: &ParamState, gradient: &Gradient) -> Re
     with_values_mut(&state.first_moment, |first| {
         with_values_mut(&state.second_moment, |second| {
             with_values_mut(&state.parameter, |weights| match gradient {
-                Gradient::Values(gradient) => with_values(&gradient.contiguous()?, |gradient| {
+                Gradient::Values(gradient) => gradient.with(|gradient| {
                     rates.update(weights, first, second, gradient);
                     Ok(())
                 }),

@@ -1,6 +1,6 @@
 //! Dense stages, forward and backward over all images of a batch.
 
-use super::gradient::{Activations, DeferredMatmul, Gradient};
+use super::gradient::{DeferredMatmul, Gradient, Values};
 use super::layer::Layer;
 use super::saved::{BackwardContext, Saved};
 use super::tensor::with_values;
@@ -72,7 +72,9 @@ pub(super) fn backward(
     sum_in_order(&activation_backward(layers, context, gradient), &mut biases);
     let gradient = Matrix::new(gradient, context.images, biases.len());
     for (layer, part) in heads(layers) {
-        layer.bias.set_gradient_values(biases[part].to_vec())?;
+        let mut gradient = context.buffers.take(part.len());
+        gradient.copy_from_slice(&biases[part]);
+        layer.bias.set_gradient(Values::Buffer(gradient));
     }
     match input_gradient {
         Some(to) => backward_data(layers, gradient, to),
@@ -84,7 +86,7 @@ pub(super) fn backward(
 pub(super) fn set_deferred_gradients(
     layers: &[Layer],
     gradient: Buffer,
-    input: Activations,
+    input: Values,
     images: usize,
 ) {
     let (gradient, input) = (Arc::new(gradient), Arc::new(input));

@@ -6,7 +6,7 @@
 use super::criterion::Criterion;
 use super::dense;
 use super::dropout::{Mode, mask};
-use super::gradient::Activations;
+use super::gradient::Values;
 use super::layer::Layer;
 use super::primitive::{Prepared, Primitive};
 use super::saved::{BackwardContext, Saved};
@@ -190,11 +190,11 @@ impl FusedOp {
         for (position, gradient) in dense {
             // Nobody else reads any more what a dense stage read.
             let read = match position {
-                0 => Activations::Tensor(input.clone()),
+                0 => Values::Tensor(input.clone()),
                 position => {
                     let nothing = self.inner.buffers.take(0);
                     let output = &mut saved[position - 1].output;
-                    Activations::Buffer(std::mem::replace(output, nothing))
+                    Values::Buffer(std::mem::replace(output, nothing))
                 }
             };
             if let Some(layers) = self.inner.stages[position].dense() {
@@ -235,11 +235,11 @@ fn backward_segments(
                 false => shards::backward(&of_segment, &mut gradient, to)?,
             };
             // What nobody waits for gives a thread something to do where the others have too little.
-            let (input_gradient, set) = rayon::join(
+            let (input_gradient, ()) = rayon::join(
                 || backward_segments(context, before, next, input_gradient, dense),
                 || shards::set_gradients(&of_segment, found),
             );
-            set.and(input_gradient)
+            input_gradient
         }
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub enum Gradient {
     /// Its values.
-    Values(Tensor),
+    Values(Arc<Values>),
     /// The product that gives them.
     Matmul(DeferredMatmul),
 }
@@ -31,24 +31,25 @@ pub struct DeferredMatmul {
     /// Which of the outputs are this layer's.
     pub(super) outputs: Range<usize>,
     /// (images, inputs)
-    pub(super) input: Arc<Activations>,
+    pub(super) input: Arc<Values>,
     pub(super) images: usize,
 }
 
-/// What a layer read.
+/// Values that the fused operations have, or candle.
 #[derive(Debug)]
-pub(super) enum Activations {
-    /// What the stage before wrote.
+pub enum Values {
+    /// What a fused operation wrote.
     Buffer(Buffer),
-    /// What the whole sequence was given.
+    /// What candle's operations found, or were given.
     Tensor(Tensor),
 }
 
-impl Activations {
-    fn with_values<R>(&self, f: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
+impl Values {
+    /// Calls `f` with the values, on the CPU.
+    pub(super) fn with<R>(&self, f: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
         match self {
             Self::Buffer(buffer) => f(buffer),
-            Self::Tensor(tensor) => with_values(tensor, f),
+            Self::Tensor(tensor) => with_values(&tensor.contiguous()?, f),
         }
     }
 }
@@ -69,7 +70,7 @@ impl DeferredMatmul {
         let gradient = gradient
             .some_columns(self.outputs.clone())
             .some_columns(rows);
-        self.input.with_values(|input| {
+        self.input.with(|input| {
             let inputs = input.len() / self.images;
             let input = Matrix::new(input, self.images, inputs).some_columns(columns);
             with_scratch(gradient.columns() * input.columns(), |values| {
@@ -83,11 +84,22 @@ impl DeferredMatmul {
     }
 }
 
+impl From<Values> for Gradient {
+    fn from(values: Values) -> Self {
+        Self::Values(Arc::new(values))
+    }
+}
+
 impl Gradient {
     /// The values of the gradient, which has the shape of `parameter`.
     fn to_tensor(&self, parameter: &Tensor) -> Result<Tensor> {
         match self {
-            Self::Values(values) => Ok(values.clone()),
+            Self::Values(values) => match &**values {
+                Values::Buffer(values) => {
+                    Tensor::from_slice(values, parameter.shape(), parameter.device())
+                }
+                Values::Tensor(values) => Ok(values.clone()),
+            },
             Self::Matmul(product) => {
                 let mut values = vec![0.0; parameter.elem_count()];
                 let to = MatrixMut::new(&mut values, parameter.dim(1)?);
@@ -139,14 +151,14 @@ impl Gradients {
                 (Some(one), None) | (None, Some(one)) => one,
                 (None, None) => continue,
             };
-            self.insert(parameter, Gradient::Values(sum));
+            self.insert(parameter, Gradient::from(Values::Tensor(sum)));
         }
         Ok(self)
     }
 
     /// The gradient of a parameter, if there is one.
     pub fn of(&self, parameter: &Var) -> Option<Gradient> {
-        let candle = || self.candle.get(parameter).cloned().map(Gradient::Values);
+        let candle = || Some(Values::Tensor(self.candle.get(parameter)?.clone()).into());
         self.fused.get(&parameter.id()).cloned().or_else(candle)
     }
 

@@ -118,15 +118,10 @@ impl Parameter {
         })
     }
 
-    pub(super) fn set_gradient(&self, gradient: Gradient) {
-        *self.gradient.lock().unwrap_or_else(PoisonError::into_inner) = Some(gradient);
-    }
-
-    /// Leaves values as the gradient.
-    pub(super) fn set_gradient_values(&self, values: Vec<f32>) -> Result<()> {
-        let values = Tensor::from_vec(values, self.value.shape(), self.value.device())?;
-        self.set_gradient(Gradient::Values(values));
-        Ok(())
+    /// Leaves a gradient, or the values of one.
+    pub(super) fn set_gradient(&self, gradient: impl Into<Gradient>) {
+        let mut place = self.gradient.lock().unwrap_or_else(PoisonError::into_inner);
+        *place = Some(gradient.into());
     }
 
     pub(super) fn take_gradient(&self) -> Option<Gradient> {

@@ -1,5 +1,6 @@
 //! Stages prepared to run: those that work image by image, and dense ones of inference.
 
+use super::gradient::Values;
 use super::layer::{Layer, LinearMap, Parameter};
 use super::prepared_dense::PreparedDense;
 use super::stage::Stage;
@@ -278,12 +279,12 @@ impl Convolution {
         transformed: Option<(&[f32], &[f32])>,
         images: usize,
         buffers: &Buffers,
-    ) -> Result<()> {
+    ) {
         let [weight_parameter, bias_parameter] = &self.parameters;
-        let mut bias = vec![0.0; self.bias.len()];
+        let mut bias = buffers.take(self.bias.len());
         sum_in_order(&biases, &mut bias);
-        bias_parameter.set_gradient_values(bias)?;
-        let mut weight = vec![0.0; weight_parameter.value.elem_count()];
+        bias_parameter.set_gradient(Values::Buffer(bias));
+        let mut weight = buffers.take(weight_parameter.value.elem_count());
         if let (Some(tiling), Some((input, gradient))) = (self.tiling, transformed) {
             let (large, small) = match self.input {
                 Grid::Large => (input, gradient),
@@ -295,6 +296,6 @@ impl Convolution {
             sum_in_order(&weights, &mut sum);
             convolution::torch_order(&self.geometry, &sum, &mut weight);
         }
-        weight_parameter.set_gradient_values(weight)
+        weight_parameter.set_gradient(Values::Buffer(weight));
     }
 }

@@ -236,20 +236,16 @@ pub(super) fn backward(
 }
 
 /// Leaves the gradients of the parameters with them.
-pub(super) fn set_gradients(
-    context: &BackwardContext,
-    mut gradients: ShardGradients,
-) -> Result<()> {
+pub(super) fn set_gradients(context: &BackwardContext, mut gradients: ShardGradients) {
     let stages = context.saved.iter().zip(&gradients.transformed).enumerate();
     for (position, (saved, gradient)) in stages {
         if let Some(Primitive::Convolution(convolution)) = saved.primitive.as_deref() {
             let parts = gradients.shards.iter_mut();
             let parts = parts.filter_map(|shard| shard[position].take()).unzip();
             let transformed = saved.transformed.as_deref().zip(gradient.as_deref());
-            convolution.set_gradients(parts, transformed, context.images, context.buffers)?;
+            convolution.set_gradients(parts, transformed, context.images, context.buffers);
         }
     }
-    Ok(())
 }
 
 /// The way back of a shard's images, from `first` on.
