@@ -194,7 +194,7 @@ impl Tiling {
         to: &mut [f32],
     ) {
         /// Tiles that are worth a thread.
-        const TILES: usize = 256;
+        const TILES: usize = 96;
         let sizes = |grid| scaled(&self.sizes(grid), images);
         let source = match target {
             Grid::Large => Grid::Small,
