@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread::LocalKey;
 
 /// Looks for work that a waiting thread takes before it lets others have its core.
 const SPINS: usize = 100;
@@ -48,6 +49,24 @@ pub fn map<T: Send, R: Send>(
 thread_local! {
     /// Whether the thread's loops are its own: see [`map_apart`].
     static APART: Cell<bool> = const { Cell::new(false) };
+    /// Whether the thread is within a loop.
+    static IN_LOOP: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What was there before it was set: put back when this is dropped, however that comes about.
+struct Reset(&'static LocalKey<Cell<bool>>, bool);
+
+impl Reset {
+    /// Sets it for as long as this lives.
+    fn after(cell: &'static LocalKey<Cell<bool>>) -> Self {
+        Self(cell, cell.replace(true))
+    }
+}
+
+impl Drop for Reset {
+    fn drop(&mut self) {
+        self.0.set(self.1);
+    }
 }
 
 /// [`map`] for large tasks that have loops themselves: each task is one thread's alone, with its loops, so that no thread
@@ -56,19 +75,12 @@ pub fn map_apart<T: Send, R: Send>(
     tasks: impl IntoIterator<Item = T>,
     work: impl Fn(T) -> R + Sync,
 ) -> Vec<R> {
-    /// Puts back what was, however a task ends.
-    struct Reset(bool);
-    impl Drop for Reset {
-        fn drop(&mut self) {
-            APART.set(self.0);
-        }
-    }
     let tasks: Vec<T> = tasks.into_iter().collect();
     if tasks.len() < rayon::current_num_threads() {
         return tasks.into_iter().map(work).collect();
     }
     map(tasks, |task| {
-        let _reset = Reset(APART.replace(true));
+        let _reset = Reset::after(&APART);
         work(task)
     })
 }
@@ -88,9 +100,13 @@ fn on_all_threads(undone: &AtomicUsize, do_next: &(dyn Fn(End) -> bool + Sync)) 
         while do_next(End::Front) {}
         return;
     }
+    let _reset = Reset::after(&IN_LOOP);
     rayon::in_place_scope(|scope| {
         for _ in 0..helpers {
-            scope.spawn(|_| while do_next(End::Back) {});
+            scope.spawn(|_| {
+                let _reset = Reset::after(&IN_LOOP);
+                while do_next(End::Back) {}
+            });
         }
         while do_next(End::Front) {}
         work_until(|| undone.load(Ordering::Acquire) == 0);
@@ -99,12 +115,15 @@ fn on_all_threads(undone: &AtomicUsize, do_next: &(dyn Fn(End) -> bool + Sync)) 
 
 /// Calls `work`, and keeps the threads of the pool awake until it returns: between two loops they would go to
 /// sleep, and to wake one takes as long as a short loop.
+///
+/// A thread that hears of it within a loop, where it waits for others, goes on with the loop: it would stay here on top of a
+/// task that `work` waits for, and neither would ever end. Outside of loops only the calling thread waits for others.
 pub fn keep_awake<R>(work: impl FnOnce() -> R) -> R {
     let undone = AtomicUsize::new(1);
     let caller = rayon::current_thread_index();
     rayon::in_place_scope(|scope| {
         scope.spawn_broadcast(|_, thread| {
-            if Some(thread.index()) != caller {
+            if Some(thread.index()) != caller && !IN_LOOP.get() {
                 work_until(|| undone.load(Ordering::Acquire) == 0);
             }
         });
@@ -141,6 +160,7 @@ impl Drop for Done<'_> {
 mod tests {
     use super::*;
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::AtomicBool;
 
     fn on_threads(threads: usize, work: impl FnOnce() + Send) {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
@@ -170,6 +190,28 @@ mod tests {
                 assert!(catch_unwind(panic).is_err());
             });
         }
+    }
+
+    #[test]
+    fn a_thread_within_a_loop_is_not_kept_from_it() {
+        let [started, awake, done] = [(); 3].map(|()| AtomicBool::new(false));
+        let wait = |flag: &AtomicBool| while !flag.load(Ordering::Acquire) {};
+        on_threads(2, || {
+            rayon::in_place_scope(|scope| {
+                scope.spawn(|_| {
+                    started.store(true, Ordering::Release);
+                    wait(&awake);
+                    for_each(0..9, |_| _ = rayon::yield_now());
+                    done.store(true, Ordering::Release);
+                });
+                wait(&started);
+                keep_awake(|| {
+                    awake.store(true, Ordering::Release);
+                    wait(&done);
+                });
+            });
+        });
+        assert!(done.into_inner());
     }
 
     #[test]
