@@ -4,7 +4,8 @@
 //!
 //!     cargo bench --bench threads
 //!
-//! The three run in turn, some steps each time, so that a machine whose speed drifts treats them alike.
+//! One thread, all threads, and the trainings at once run in turn, some steps each time, so that a machine whose speed
+//! drifts treats them alike.
 
 mod common;
 

@@ -49,21 +49,20 @@ pub fn map<T: Send, R: Send>(
 thread_local! {
     /// Whether the thread's loops are its own: see [`map_apart`].
     static APART: Cell<bool> = const { Cell::new(false) };
-    /// Whether the thread is within a loop.
-    static IN_LOOP: Cell<bool> = const { Cell::new(false) };
+    /// Whether the thread waits for others, or others may wait for it: see [`keep_awake`].
+    static NEEDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What was there before it was set: put back when this is dropped, however that comes about.
-struct Reset(&'static LocalKey<Cell<bool>>, bool);
+/// A flag of the thread that is true for as long as this lives, and then again what it was, however a task ends.
+struct Raised(&'static LocalKey<Cell<bool>>, bool);
 
-impl Reset {
-    /// Sets it for as long as this lives.
-    fn after(cell: &'static LocalKey<Cell<bool>>) -> Self {
-        Self(cell, cell.replace(true))
+impl Raised {
+    fn new(flag: &'static LocalKey<Cell<bool>>) -> Self {
+        Self(flag, flag.replace(true))
     }
 }
 
-impl Drop for Reset {
+impl Drop for Raised {
     fn drop(&mut self) {
         self.0.set(self.1);
     }
@@ -80,7 +79,7 @@ pub fn map_apart<T: Send, R: Send>(
         return tasks.into_iter().map(work).collect();
     }
     map(tasks, |task| {
-        let _reset = Reset::after(&APART);
+        let _apart = Raised::new(&APART);
         work(task)
     })
 }
@@ -100,11 +99,11 @@ fn on_all_threads(undone: &AtomicUsize, do_next: &(dyn Fn(End) -> bool + Sync)) 
         while do_next(End::Front) {}
         return;
     }
-    let _reset = Reset::after(&IN_LOOP);
+    let _needed = Raised::new(&NEEDED);
     rayon::in_place_scope(|scope| {
         for _ in 0..helpers {
             scope.spawn(|_| {
-                let _reset = Reset::after(&IN_LOOP);
+                let _needed = Raised::new(&NEEDED);
                 while do_next(End::Back) {}
             });
         }
@@ -116,14 +115,15 @@ fn on_all_threads(undone: &AtomicUsize, do_next: &(dyn Fn(End) -> bool + Sync)) 
 /// Calls `work`, and keeps the threads of the pool awake until it returns: between two loops they would go to
 /// sleep, and to wake one takes as long as a short loop.
 ///
-/// A thread that hears of it within a loop, where it waits for others, goes on with the loop: it would stay here on top of a
-/// task that `work` waits for, and neither would ever end. Outside of loops only the calling thread waits for others.
+/// A thread that hears of it where it waits for others goes on with that: it would stay awake on top of a task that
+/// `work` waits for, and neither would ever end. So what `work` does must wait for others in loops of this module, or on
+/// the calling thread.
 pub fn keep_awake<R>(work: impl FnOnce() -> R) -> R {
     let undone = AtomicUsize::new(1);
-    let caller = rayon::current_thread_index();
+    let _needed = Raised::new(&NEEDED);
     rayon::in_place_scope(|scope| {
-        scope.spawn_broadcast(|_, thread| {
-            if Some(thread.index()) != caller && !IN_LOOP.get() {
+        scope.spawn_broadcast(|_, _| {
+            if !NEEDED.get() {
                 work_until(|| undone.load(Ordering::Acquire) == 0);
             }
         });
@@ -161,6 +161,7 @@ mod tests {
     use super::*;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::atomic::AtomicBool;
+    use std::time::{Duration, Instant};
 
     fn on_threads(threads: usize, work: impl FnOnce() + Send) {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
@@ -195,13 +196,22 @@ mod tests {
     #[test]
     fn a_thread_within_a_loop_is_not_kept_from_it() {
         let [started, awake, done] = [(); 3].map(|()| AtomicBool::new(false));
-        let wait = |flag: &AtomicBool| while !flag.load(Ordering::Acquire) {};
+        let begun = Instant::now();
+        let wait = |flag: &AtomicBool| {
+            while !flag.load(Ordering::Acquire) {
+                assert!(begun.elapsed() < Duration::from_secs(60), "it is kept");
+                std::hint::spin_loop();
+            }
+        };
+        // The first finds the loop itself, for the other tasks; the second what is to keep the thread awake.
+        let look_for_work_twice =
+            |task| (0..2).for_each(|_| _ = (task == 0).then(rayon::yield_now));
         on_threads(2, || {
             rayon::in_place_scope(|scope| {
                 scope.spawn(|_| {
                     started.store(true, Ordering::Release);
                     wait(&awake);
-                    for_each(0..9, |_| _ = rayon::yield_now());
+                    for_each(0..9, look_for_work_twice);
                     done.store(true, Ordering::Release);
                 });
                 wait(&started);

@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// More buffers than this are not kept: those of other batch sizes go when new ones come.
-const KEPT: usize = 64;
+const KEPT: usize = 128;
 
 /// A buffer of so many values has pages of its own: it fills a large one, of x86-64 and of most others.
 const LARGE: usize = (2 << 20) / size_of::<f32>();

@@ -72,9 +72,9 @@ pub(super) fn backward(
     sum_in_order(&activation_backward(layers, context, gradient), &mut biases);
     let gradient = Matrix::new(gradient, context.images, biases.len());
     for (layer, part) in heads(layers) {
-        let mut gradient = context.buffers.take(part.len());
-        gradient.copy_from_slice(&biases[part]);
-        layer.bias.set_gradient(Values::Buffer(gradient));
+        let mut bias = context.buffers.take(part.len());
+        bias.copy_from_slice(&biases[part]);
+        layer.bias.set_gradient(Values::Buffer(bias));
     }
     match input_gradient {
         Some(to) => backward_data(layers, gradient, to),

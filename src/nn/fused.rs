@@ -235,11 +235,11 @@ fn backward_segments(
                 false => shards::backward(&of_segment, &mut gradient, to)?,
             };
             // What nobody waits for gives a thread something to do where the others have too little.
-            let (input_gradient, ()) = rayon::join(
-                || backward_segments(context, before, next, input_gradient, dense),
-                || shards::set_gradients(&of_segment, found),
-            );
-            input_gradient
+            // In place: the calling thread waits here, not another one that may be told to stay awake on top of it.
+            rayon::in_place_scope(|scope| {
+                scope.spawn(|_| shards::set_gradients(&of_segment, found));
+                backward_segments(context, before, next, input_gradient, dense)
+            })
         }
     }
 }

@@ -35,12 +35,12 @@ pub struct DeferredMatmul {
     pub(super) images: usize,
 }
 
-/// Values that the fused operations have, or candle.
+/// Values in either kind of memory.
 #[derive(Debug)]
 pub enum Values {
-    /// What a fused operation wrote.
+    /// What a fused operation wrote, which goes back to where it came from.
     Buffer(Buffer),
-    /// What candle's operations found, or were given.
+    /// What candle's operations found, or a sequence was given.
     Tensor(Tensor),
 }
 
@@ -164,13 +164,17 @@ impl Gradients {
 
     /// The sum of the squares of the gradient of a parameter, in double precision; 0 if there is none.
     pub fn square_norm(&self, parameter: &Var) -> Result<f64> {
-        let Some(gradient) = self.get(parameter)? else {
-            return Ok(0.0);
-        };
-        let gradient = gradient.to_device(&Device::Cpu)?.contiguous()?;
-        with_values(&gradient, |values| {
-            Ok(values.iter().map(|&value| f64::from(value).powi(2)).sum())
-        })
+        let sum = |values: &[f32]| Ok(values.iter().map(|&value| f64::from(value).powi(2)).sum());
+        match self.of(parameter) {
+            None => Ok(0.0),
+            Some(Gradient::Values(values)) if matches!(*values, Values::Buffer(_)) => {
+                values.with(sum)
+            }
+            Some(gradient) => {
+                let gradient = gradient.to_tensor(parameter)?.to_device(&Device::Cpu)?;
+                with_values(&gradient.contiguous()?, sum)
+            }
+        }
     }
 
     /// The values of the gradient of a parameter, if there is one: of its shape.

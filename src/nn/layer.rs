@@ -118,7 +118,7 @@ impl Parameter {
         })
     }
 
-    /// Leaves a gradient, or the values of one.
+    /// Leaves the gradient of a backward pass, until it is taken.
     pub(super) fn set_gradient(&self, gradient: impl Into<Gradient>) {
         let mut place = self.gradient.lock().unwrap_or_else(PoisonError::into_inner);
         *place = Some(gradient.into());

@@ -154,8 +154,8 @@ impl Tiling {
         let from: Vec<_> = from.iter().map(|tiles| &**tiles).collect();
         let images = to.chunks_exact_mut(self.geometry.values(grid)).enumerate();
         for (image, to) in images {
-            // Tiles of large grids overlap, and are added to what is there; those of small ones replace it. But places far
-            // apart, that are not in cache, are written much faster where all of them were written in turn just before.
+            // Tiles of large grids overlap, and are added to what is there; those of small ones replace it. But places
+            // far apart that are not in cache are written much faster where all of them were written in turn before.
             to.fill(0.0);
             (self.pair(grid).from_winograd)(&from, &mut self.tiles(grid, image), to);
         }
@@ -193,7 +193,8 @@ impl Tiling {
         weights: &[f32],
         to: &mut [f32],
     ) {
-        /// Tiles that are worth a thread.
+        /// Tiles that a thread handles at a time: few, for threads to share evenly what there is. The next ones read the
+        /// same weights, which are in its cache by then.
         const TILES: usize = 96;
         let sizes = |grid| scaled(&self.sizes(grid), images);
         let source = match target {
