@@ -19,7 +19,7 @@ use vae::data::Dataset;
 use vae::model::Vae;
 use vae::train::Trainer;
 
-/// Each with its rounds: so many that a model takes about a minute.
+/// Each with its rounds: so many that a model takes about twenty seconds.
 const CONFIGS: [(&str, usize); 3] = [("mnist", 60), ("article", 20), ("pictures-64", 20)];
 const STEPS: usize = 8;
 
