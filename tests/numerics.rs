@@ -815,6 +815,9 @@ fn a_gpu_has_all_the_same_numbers() {
 
 /// Compares the losses of a training with those of the fused operations on the CPU.
 fn check_training(backend: Backend, device: &Device) {
+    /// With a third of seeds, some value comes so near to the kink of a leaky ReLU that rounding decides its side, and with
+    /// it how large a gradient is.
+    const SEED: u64 = 43;
     let dataset = few_images(32);
     let read = |name| {
         let path = format!("{}/configs/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -841,6 +844,7 @@ fn check_training(backend: Backend, device: &Device) {
     ] {
         let config = Config {
             batch_size: 8,
+            seed: SEED,
             ..Config::parse(&text, name).unwrap()
         };
         let losses = |backend: Backend, device: &Device| {

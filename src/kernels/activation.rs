@@ -2,6 +2,7 @@
 
 use super::exponential::exp;
 use super::vectorized::vectorized;
+use pulp::Simd;
 use serde::{Deserialize, Serialize};
 
 /// A function applied to each value that a layer computes.
@@ -54,8 +55,8 @@ impl Activation {
 
 /// The value and the slope of [`Activation::Silu`].
 #[inline(always)]
-fn silu(v: f32) -> (f32, f32) {
-    let sigmoid = 1.0 / (1.0 + exp(-v));
+fn silu<S: Simd>(v: f32) -> (f32, f32) {
+    let sigmoid = 1.0 / (1.0 + exp::<S>(-v));
     (v * sigmoid, sigmoid * (1.0 + v * (1.0 - sigmoid)))
 }
 
@@ -63,7 +64,7 @@ fn silu(v: f32) -> (f32, f32) {
 ///
 /// The normal distribution beyond |v| is a polynomial times its density (Abramowitz and Stegun, 1964, 7.1.26).
 #[inline(always)]
-fn gelu(v: f32) -> (f32, f32) {
+fn gelu<S: Simd>(v: f32) -> (f32, f32) {
     const POLYNOMIAL: [f32; 5] = [
         1.061_405_4,
         -1.453_152,
@@ -76,7 +77,7 @@ fn gelu(v: f32) -> (f32, f32) {
     /// 1 / sqrt(2 pi).
     const DENSITY: f32 = 0.398_942_3;
     let t = 1.0 / (1.0 + SCALE * v.abs());
-    let power = exp(-0.5 * v * v);
+    let power = exp::<S>(-0.5 * v * v);
     let mut sum = 0.0;
     for coefficient in POLYNOMIAL {
         sum = (sum + coefficient) * t;
@@ -87,34 +88,34 @@ fn gelu(v: f32) -> (f32, f32) {
 }
 
 vectorized! {
-    fn apply(activation: Activation, values: &mut [f32], bias: &[f32]) {
+    fn apply<S: Simd>(activation: Activation, values: &mut [f32], bias: &[f32]) {
         match activation {
             Activation::None => with_bias(values, bias, |v| v),
             Activation::Relu => with_bias(values, bias, |v| v.max(0.0)),
             Activation::LeakyRelu(slope) => {
                 with_bias(values, bias, |v| if v > 0.0 { v } else { slope * v });
             }
-            Activation::Sigmoid => with_bias(values, bias, |v| 1.0 / (1.0 + exp(-v))),
-            Activation::Tanh => with_bias(values, bias, |v| 1.0 - 2.0 / (exp(2.0 * v) + 1.0)),
+            Activation::Sigmoid => with_bias(values, bias, |v| 1.0 / (1.0 + exp::<S>(-v))),
+            Activation::Tanh => with_bias(values, bias, |v| 1.0 - 2.0 / (exp::<S>(2.0 * v) + 1.0)),
             Activation::Elu => {
-                with_bias(values, bias, |v| if v > 0.0 { v } else { exp(v) - 1.0 });
+                with_bias(values, bias, |v| if v > 0.0 { v } else { exp::<S>(v) - 1.0 });
             }
-            Activation::Silu => with_bias(values, bias, |v| silu(v).0),
-            Activation::Gelu => with_bias(values, bias, |v| gelu(v).0),
+            Activation::Silu => with_bias(values, bias, |v| silu::<S>(v).0),
+            Activation::Gelu => with_bias(values, bias, |v| gelu::<S>(v).0),
         }
     }
 }
 
 vectorized! {
-    fn apply_with_slopes(
+    fn apply_with_slopes<S: Simd>(
         activation: Activation,
         values: &mut [f32],
         bias: &[f32],
         slopes: &mut [f32],
     ) {
         match activation {
-            Activation::Silu => with_slopes(values, bias, slopes, silu),
-            _ => with_slopes(values, bias, slopes, gelu),
+            Activation::Silu => with_slopes(values, bias, slopes, silu::<S>),
+            _ => with_slopes(values, bias, slopes, gelu::<S>),
         }
     }
 }
@@ -250,6 +251,7 @@ fn with_sums(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pulp::Scalar;
 
     #[test]
     fn gelu_is_the_value_times_the_normal_distribution() {
@@ -257,7 +259,7 @@ mod tests {
             let v = f64::from(i as f32 / 1e4);
             let below = 0.5 * libm::erfc(-v / std::f64::consts::SQRT_2);
             let density = (-0.5 * v * v).exp() / std::f64::consts::TAU.sqrt();
-            let (value, slope) = gelu(v as f32);
+            let (value, slope) = gelu::<Scalar>(v as f32);
             let off = (f64::from(value) - v * below).abs() / v.abs().max(1.0);
             assert!(off < 5e-7, "gelu({v}) is off by {off}");
             let off = (f64::from(slope) - below - v * density).abs();

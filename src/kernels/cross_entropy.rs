@@ -3,6 +3,7 @@
 use super::elementwise::for_each_row;
 use super::exponential::{exp, ln_1p};
 use super::vectorized::vectorized;
+use pulp::Simd;
 
 /// As many values take as long as one with its exponential.
 const EXPONENTIAL: usize = 4;
@@ -42,20 +43,20 @@ pub fn cross_entropy_gradient(logits: &[f32], images: &[f32], gradient: &[f32], 
 
 /// The probability that a logit stands for, and exp(-|logit|).
 #[inline(always)]
-fn probability(logit: f32) -> (f32, f32) {
-    let e = exp(-logit.abs());
+fn probability<S: Simd>(logit: f32) -> (f32, f32) {
+    let e = exp::<S>(-logit.abs());
     let numerator = if logit >= 0.0 { 1.0 } else { e };
     (numerator / (1.0 + e), e)
 }
 
 vectorized! {
-    fn sums(logits: &[f32], images: &[f32], errors: &mut [f32]) {
+    fn sums<S: Simd>(logits: &[f32], images: &[f32], errors: &mut [f32]) {
         let mut entropies = [0.0; SUMS];
         let mut squares = [0.0; SUMS];
         for (logits, images) in logits.chunks(SUMS).zip(images.chunks(SUMS)) {
             let pairs = logits.iter().zip(images);
             for ((entropy, square), (&l, &x)) in entropies.iter_mut().zip(&mut squares).zip(pairs) {
-                let (y, e) = probability(l);
+                let (y, e) = probability::<S>(l);
                 // Without ever the logarithm of a probability that was rounded to 0.
                 *entropy += f64::from(l.max(0.0) - l * x + ln_1p(e));
                 *square += f64::from((y - x) * (y - x));
@@ -67,10 +68,10 @@ vectorized! {
 }
 
 vectorized! {
-    fn slopes(logits: &[f32], images: &[f32], gradient: &[f32], to: &mut [f32]) {
+    fn slopes<S: Simd>(logits: &[f32], images: &[f32], gradient: &[f32], to: &mut [f32]) {
         let (entropy, square) = (gradient[0], 2.0 * gradient[1]);
         for (to, (&l, &x)) in to.iter_mut().zip(logits.iter().zip(images)) {
-            let (y, _) = probability(l);
+            let (y, _) = probability::<S>(l);
             *to = (y - x) * (entropy + square * y * (1.0 - y));
         }
     }

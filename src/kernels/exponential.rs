@@ -1,10 +1,13 @@
 //! Exponentials and logarithms without branches or calls, for the compiler to make vectors of them.
 
+use super::vectorized::mul_add;
+use pulp::Simd;
+
 /// e to the power of `x`, within 2 units in the last place; `x` is taken for -87 or 88 where it is beyond those.
 ///
 /// x = n ln 2 + r, and e^r is a polynomial (`expf` of the Cephes library).
 #[inline(always)]
-pub fn exp(x: f32) -> f32 {
+pub fn exp<S: Simd>(x: f32) -> f32 {
     /// Added and taken away again, it leaves the nearest whole number, which is then in its last bits, too.
     const ROUND: f32 = 12_582_912.0;
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
@@ -17,15 +20,15 @@ pub fn exp(x: f32) -> f32 {
         0.5,
     ];
     let x = x.clamp(-87.0, 88.0);
-    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let shifted = mul_add::<S>(x, std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
-    let r = x - n * LN_2[0] - n * LN_2[1];
-    let mut sum = 0.0;
-    for coefficient in POLYNOMIAL {
-        sum = sum * r + coefficient;
+    let r = mul_add::<S>(n, -LN_2[1], mul_add::<S>(n, -LN_2[0], x));
+    let [mut sum, coefficients @ ..] = POLYNOMIAL;
+    for coefficient in coefficients {
+        sum = mul_add::<S>(sum, r, coefficient);
     }
     let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
-    (sum * r * r + r + 1.0) * power
+    (mul_add::<S>(sum * r, r, r) + 1.0) * power
 }
 
 /// The same of a double, and of an `x` of -708 or 709 where it is beyond those.
@@ -72,6 +75,15 @@ pub fn ln_1p(x: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::vectorized::vectorized;
+    use pulp::Scalar;
+
+    vectorized! {
+        /// With the widest instructions that there are.
+        fn exp_each<S: Simd>(values: &mut [f32]) {
+            values.iter_mut().for_each(|value| *value = exp::<S>(*value));
+        }
+    }
 
     fn off(found: f32, exact: f64) -> f64 {
         let unit = f64::from(f32::EPSILON) * 2f64.powf(exact.log2().floor());
@@ -80,14 +92,21 @@ mod tests {
 
     #[test]
     fn exp_is_exact_to_two_units_in_the_last_place() {
-        for i in -87_000..=88_000 {
-            let x = i as f32 / 1e3;
-            let off = off(exp(x), f64::from(x).exp());
-            assert!(off <= 2.0, "e^{x} is off by {off} units");
+        let widest = |x| {
+            let mut values = [x];
+            exp_each(&mut values);
+            values[0]
+        };
+        for exp in [widest, exp::<Scalar>] {
+            for i in -87_000..=88_000 {
+                let x = i as f32 / 1e3;
+                let off = off(exp(x), f64::from(x).exp());
+                assert!(off <= 2.0, "e^{x} is off by {off} units");
+            }
+            assert_eq!(exp(-1e9), exp(-87.0));
+            assert_eq!(exp(f32::INFINITY), exp(88.0));
+            assert!(exp(f32::NAN).is_nan());
         }
-        assert_eq!(exp(-1e9), exp(-87.0));
-        assert_eq!(exp(f32::INFINITY), exp(88.0));
-        assert!(exp(f32::NAN).is_nan());
     }
 
     #[test]
@@ -106,7 +125,7 @@ mod tests {
     #[test]
     fn ln_1p_is_exact_to_two_units_in_the_last_place() {
         for i in 1..=100_000 {
-            for x in [i as f32 / 1e5, exp(-(i as f32) / 1e3 * 0.8)] {
+            for x in [i as f32 / 1e5, exp::<Scalar>(-(i as f32) / 1e3 * 0.8)] {
                 let off = off(ln_1p(x), f64::from(x).ln_1p());
                 assert!(off <= 2.0, "the logarithm of 1 + {x} is off by {off} units");
             }
