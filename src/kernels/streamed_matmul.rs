@@ -23,21 +23,15 @@ const COLUMNS: usize = 16;
 /// # Panics
 ///
 /// If the shapes do not fit each other, or columns are no multiple of 16.
-pub fn matmul(left: &[f32], right: &[f32], columns: usize, out: &mut [f32]) {
-    check_whole_vectors(columns);
-    let (rows, inner) = (out.len() / columns, right.len() / columns);
-    let shape = (rows * inner, inner * columns, rows * columns);
-    assert_eq!(
-        (left.len(), right.len(), out.len()),
-        shape,
-        "shape of a product"
-    );
+pub fn matmul(left: &[f32], right: &[f32], out: MatrixMut) {
+    check_whole_vectors(out.columns());
+    let inner = right.len() / out.columns();
+    let shape = (out.rows() * inner, inner * out.columns());
+    assert_eq!((left.len(), right.len()), shape, "shape of a product");
     Arch::new().dispatch(Product {
         left,
         right,
-        rows,
         inner,
-        columns,
         out,
     });
 }
@@ -117,10 +111,8 @@ trait Blocks: Sized {
 struct Product<'a> {
     left: &'a [f32],
     right: &'a [f32],
-    rows: usize,
     inner: usize,
-    columns: usize,
-    out: &'a mut [f32],
+    out: MatrixMut<'a>,
 }
 
 impl WithSimd for Product<'_> {
@@ -128,7 +120,7 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        self.all(simd, self.rows, self.columns);
+        self.all(simd, self.out.rows(), self.out.columns());
     }
 }
 
@@ -140,7 +132,7 @@ impl Blocks for Product<'_> {
         row: usize,
         first: usize,
     ) -> usize {
-        let vectors = self.columns / S::F32_LANES;
+        let vectors = self.out.columns() / S::F32_LANES;
         // As long as each other, and no row of `right` beyond that, for one check to do for all of them.
         let left: [&[f32]; R] = from_fn(|r| &self.left[(row + r) * self.inner..][..self.inner]);
         // With the first vectors it is asked for; with the others it is there.
@@ -156,9 +148,9 @@ impl Blocks for Product<'_> {
             let left = left.map(|left| &left[index]);
             add_outer_product(simd, left, *chunk_at(right, first), &mut sums);
         }
-        let (out, _) = S::as_mut_simd_f32s(self.out);
         for (r, sums) in sums.iter().enumerate() {
-            out[(row + r) * vectors + first..][..V].copy_from_slice(sums);
+            let (out, _) = S::as_mut_simd_f32s(self.out.row(row + r));
+            out[first..][..V].copy_from_slice(sums);
         }
         V
     }
@@ -295,10 +287,8 @@ mod tests {
                 run(Product {
                     left,
                     right,
-                    rows,
                     inner,
-                    columns,
-                    out: &mut out,
+                    out: MatrixMut::new(&mut out, columns),
                 });
                 assert_eq!(out, expected, "{rows} {inner} {columns}");
             };
@@ -353,13 +343,13 @@ mod tests {
     #[test]
     #[should_panic(expected = "7 columns are no whole vectors")]
     fn columns_that_are_no_whole_vectors_are_refused() {
-        matmul(&[0.0; 3], &[0.0; 21], 7, &mut [0.0; 7]);
+        matmul(&[0.0; 3], &[0.0; 21], MatrixMut::new(&mut [0.0; 7], 7));
     }
 
     #[test]
     #[should_panic(expected = "shape of a product")]
     fn factors_that_do_not_fit_are_refused() {
-        matmul(&[0.0; 6], &[0.0; 32], 16, &mut [0.0; 16]);
+        matmul(&[0.0; 6], &[0.0; 32], MatrixMut::new(&mut [0.0; 16], 16));
     }
 
     #[test]

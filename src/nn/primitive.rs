@@ -38,7 +38,8 @@ pub(super) struct Convolution {
     /// The grid that the layer writes.
     pub output: Grid,
     tiling: Option<Tiling>,
-    /// The weights on the way from inputs to outputs, and from the outputs' gradients to the inputs'.
+    /// The weights on the way from inputs to outputs, and from the outputs' gradients to the inputs'. Large ones of tiled
+    /// convolutions are the same on both: `U`.
     pub weight: Buffer,
     pub backward_weight: Option<Buffer>,
     pub bias: Vec<f32>,
@@ -76,6 +77,7 @@ impl Primitive {
     ) -> Result<Self> {
         let prepare = |layer: &Layer, geometry: Geometry, input, output| {
             let tiling = Tiling::of(geometry);
+            let both_ways = tiling.is_some_and(|tiling| tiling.has_large_weights());
             let weight = |target: Grid, weight: &[f32]| match tiling {
                 Some(tiling) => tiling.weights(target, weight, buffers),
                 None => convolution::weights(&geometry, target, weight, buffers),
@@ -87,8 +89,8 @@ impl Primitive {
                     input,
                     output,
                     tiling,
-                    weight: weight(output, values),
-                    backward_weight: backward.then(|| weight(input, values)),
+                    weight: weight(if both_ways { Grid::Small } else { output }, values),
+                    backward_weight: (backward && !both_ways).then(|| weight(input, values)),
                     bias: layer.bias.value.to_vec1()?,
                     parameters: [layer.weight.clone(), layer.bias.clone()],
                 })))

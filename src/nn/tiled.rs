@@ -10,6 +10,7 @@ use super::shards::ShardGradients;
 use super::stage::Stage;
 use crate::kernels::buffers::{Buffer, Buffers};
 use crate::kernels::geometry::Grid;
+use crate::kernels::matmul::prefetch;
 use crate::kernels::winograd::layout::{TransformedTiles, scaled, split_views_mut, storage_len};
 use crate::kernels::winograd::tiling::Tiling;
 use crate::parallel::{for_each, map};
@@ -35,6 +36,8 @@ pub(super) fn forward(
     let mut from = batch.take(convolution.input, buffers);
     let blocks = batch.blocks(convolution.input, &mut from);
     for_each(blocks.zip(input.chunks(inputs)), |(mut tiles, input)| {
+        // From one end to the other: tiles read it in another order, which a processor does not foresee.
+        prefetch(input);
         batch.tiling.transform(convolution.input, input, &mut tiles);
     });
     let mut to = batch.take(convolution.output, buffers);
@@ -100,9 +103,14 @@ pub(super) fn backward(
             biases
         },
     );
-    if let Some((to, weight)) = input_gradient.zip(convolution.backward_weight.as_deref()) {
+    if let Some(to) = input_gradient {
         let mut back = batch.take(convolution.input, context.buffers);
-        batch.products(convolution.input, &transformed, weight, &mut back);
+        batch.products(
+            convolution.input,
+            &transformed,
+            &convolution.weight,
+            &mut back,
+        );
         let blocks = batch.blocks(convolution.input, &mut back);
         for_each(blocks.zip(to.chunks_mut(inputs)), |(tiles, to)| {
             batch.tiling.transform_back(convolution.input, &tiles, to);

@@ -14,7 +14,10 @@ use super::layout::{Cut, Sizes, TileOffset, scaled, views, views_mut};
 use super::tile::TileView;
 use super::transforms::{CHANNEL_BLOCK, MOST_DROPPED};
 use crate::kernels::geometry::{Geometry, Grid};
+use crate::kernels::matmul::{MatrixMut, prefetch};
+use crate::kernels::scratch::with_scratch;
 use crate::kernels::streamed_matmul;
+use crate::kernels::transpose::transpose_slice;
 use crate::parallel::for_each;
 use std::array::from_fn;
 
@@ -180,11 +183,13 @@ impl Tiling {
     ) {
         let weights = views(weights, &self.weight_sizes());
         for ((from, weights), to) in from.iter().zip(weights).zip(to) {
-            streamed_matmul::matmul(from, weights, self.columns(target), to);
+            let to = MatrixMut::new(to, self.columns(target));
+            streamed_matmul::matmul(from, weights, to);
         }
     }
 
-    /// [`Tiling::products`] of `images` images, on all threads.
+    /// [`Tiling::products`] of `images` images, on all threads. `weights` is `U` for either grid: where it is large, it takes
+    /// longer to write and read `Uᵀ` than to transpose some rows of `U` at a time for a product, within a core's cache.
     pub fn products_on_all_threads(
         &self,
         target: Grid,
@@ -193,24 +198,33 @@ impl Tiling {
         weights: &[f32],
         to: &mut [f32],
     ) {
-        /// Tiles that a thread handles at a time: few, for threads to share evenly what there is. The next ones read the
-        /// same weights, which are in its cache by then.
-        const TILES: usize = 96;
         let sizes = |grid| scaled(&self.sizes(grid), images);
-        let source = match target {
-            Grid::Large => Grid::Small,
-            Grid::Small => Grid::Large,
+        let (source, block) = match target {
+            // Few tiles, for threads to share evenly what there is. The next ones read the same weights, which are in a
+            // thread's cache by then.
+            Grid::Small => (Grid::Large, [96, self.columns(Grid::Small)]),
+            // As many tiles as stay in cache, for all of them to share what is transposed.
+            Grid::Large => (Grid::Small, [512, 64]),
         };
+        let (inner, columns) = (self.columns(source), self.columns(target));
         let from = views(from, &sizes(source));
         let to = views_mut(to, &sizes(target));
         let points = from.zip(views(weights, &self.weight_sizes())).zip(to);
         let parts = points.flat_map(|((from, weights), to)| {
-            let from = from.chunks(TILES * self.columns(source));
-            let to = to.chunks_mut(TILES * self.columns(target));
-            from.zip(to).map(move |(from, to)| (from, weights, to))
+            let blocks = MatrixMut::new(to, columns).by_blocks(block).into_iter();
+            blocks.map(move |([rows, columns], to)| {
+                let from = &from[rows.start * inner..rows.end * inner];
+                (from, weights, columns, to)
+            })
         });
-        for_each(parts, |(from, weights, to)| {
-            streamed_matmul::matmul(from, weights, self.columns(target), to);
+        for_each(parts, |(from, weights, columns, to)| match target {
+            Grid::Small => streamed_matmul::matmul(from, weights, to),
+            Grid::Large => with_scratch(columns.len() * inner, |transposed| {
+                let rows = &weights[columns.start * inner..columns.end * inner];
+                prefetch(rows);
+                transpose_slice(rows, columns.len(), transposed);
+                streamed_matmul::matmul(from, transposed, to);
+            }),
         });
     }
 }
@@ -286,6 +300,7 @@ mod tests {
         let mut target_tiles = views_mut(&mut products, &target_sizes);
         tiling.products(target, &tiles, &weights, &mut target_tiles);
         let mut on_all_threads = vec![f32::NAN; products.len()];
+        let weights = tiling.weights(Grid::Small, weight, &used_buffers(&tiling));
         tiling.products_on_all_threads(target, IMAGES, &transformed, &weights, &mut on_all_threads);
         let target_tiles = views_mut(&mut products, &target_sizes);
         let same = target_tiles

@@ -41,11 +41,10 @@ impl Tiling {
         }
         for_each(blocks.into_iter().enumerate(), |(block, mut phases)| {
             let columns = block * ROWS * area..(block + 1) * ROWS * area;
+            let torch = torch.some_columns(columns);
+            torch.prefetch();
             with_scratch(ROWS * area * row_len, |weights| {
-                transpose(
-                    torch.some_columns(columns),
-                    MatrixMut::new(weights, row_len),
-                );
+                transpose(torch, MatrixMut::new(weights, row_len));
                 for (phase, tiles) in phases.iter_mut().enumerate() {
                     for (row, weights) in weights.chunks_exact(area * row_len).enumerate() {
                         self.kernel_transform(weights, phase, row, tiles);
