@@ -67,24 +67,16 @@ pub fn normal(seed: u64, purpose: Purpose, step: u64, count: usize) -> Vec<f32> 
     StandardNormal.sample_iter(rng).take(count).collect()
 }
 
-/// `count` draws that are true with a probability of `probability`, made by all threads; they do not
-/// depend on how many there are.
-pub fn bernoulli(
-    seed: u64,
-    purpose: Purpose,
-    step: u64,
-    probability: f32,
-    count: usize,
-) -> Vec<bool> {
+/// Fills `draws` with ones, with a probability of `probability` each, and zeros. All threads do so; the draws do not depend
+/// on how many there are.
+pub fn bernoulli(seed: u64, purpose: Purpose, step: u64, probability: f32, draws: &mut [u8]) {
     const BLOCK: usize = 16 * 1024;
     let threshold = (f64::from(probability) * 2f64.powi(32)) as u64;
-    let mut draws = vec![false; count];
     for_each(draws.chunks_mut(BLOCK).enumerate(), |(block, draws)| {
         let mut rng = stream(seed, purpose, step);
         rng.set_word_pos((block * BLOCK) as u128);
-        draws.fill_with(|| u64::from(rng.next_u32()) < threshold);
+        draws.fill_with(|| (u64::from(rng.next_u32()) < threshold).into());
     });
-    draws
 }
 
 #[cfg(test)]
@@ -115,17 +107,20 @@ mod tests {
 
     #[test]
     fn bernoulli_have_their_probability_and_do_not_depend_on_the_threads() {
-        let draw = || bernoulli(3, Purpose::Dropout, 5, 0.8, 100_001);
-        let share = draw().iter().filter(|&&kept| kept).count() as f64 / 100_001.0;
+        let draws = |probability| {
+            let mut draws = vec![2; 100_001];
+            bernoulli(3, Purpose::Dropout, 5, probability, &mut draws);
+            draws
+        };
+        let draw = || draws(0.8);
+        let ones = draw().into_iter().map(u32::from).sum::<u32>();
+        assert!(draw().iter().all(|&draw| draw < 2));
+        let share = f64::from(ones) / 100_001.0;
         assert!((share - 0.8).abs() < 0.01, "{share}");
         for threads in [1, 3] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             assert_eq!(pool.expect("a pool").install(draw), draw());
         }
-        assert!(
-            bernoulli(3, Purpose::Dropout, 5, 1.0, 1000)
-                .iter()
-                .all(|&kept| kept)
-        );
+        assert!(draws(1.0).into_iter().all(|draw| draw == 1));
     }
 }

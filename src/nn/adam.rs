@@ -90,10 +90,13 @@ impl Adam {
         };
         match self.backend {
             Backend::Fused => {
-                let moved = map(&self.states, |state| match gradients.of(&state.parameter) {
-                    Some(gradient) => update(&rates, state, &gradient),
-                    None => Ok(()),
-                });
+                let moved = self
+                    .states
+                    .iter()
+                    .map(|state| match gradients.of(&state.parameter) {
+                        Some(gradient) => update(&rates, state, &gradient),
+                        None => Ok(()),
+                    });
                 moved.into_iter().collect()
             }
             Backend::Candle => {

@@ -94,7 +94,6 @@ fn activate(activation: Activation, values: &Tensor) -> Result<Tensor> {
 
 /// Drops and scales values as `mask` says.
 pub(super) fn drop(mask: &Mask, values: &Tensor) -> Result<Tensor> {
-    let kept: Vec<u8> = mask.kept().iter().map(|&kept| kept.into()).collect();
-    let kept = Tensor::from_vec(kept, values.shape(), values.device())?;
+    let kept = Tensor::from_slice(mask.kept(), values.shape(), values.device())?;
     (values * kept.to_dtype(values.dtype())?)? * f64::from(mask.scale)
 }

@@ -2,6 +2,7 @@
 
 use super::layer::Layer;
 use super::stage::Stage;
+use crate::kernels::buffers::Buffers;
 use crate::kernels::dropout::Mask;
 
 /// Whether values are dropped on their way.
@@ -25,11 +26,12 @@ pub(super) fn mask(
     number: u64,
     position: usize,
     len: usize,
+    buffers: &Buffers,
 ) -> Option<Mask> {
     match (stage, mode) {
         (Stage::Layer(layer), Mode::Training { seed, step }) if layer.plan.dropout > 0.0 => {
             let draw = (step << 16) | (number << 8) | position as u64;
-            Some(Mask::new(layer.plan.dropout, seed, draw, len))
+            Some(Mask::new(layer.plan.dropout, seed, draw, len, buffers))
         }
         _ => None,
     }

@@ -80,6 +80,7 @@ impl FusedOp {
                 *number,
                 position,
                 images * stage.outputs(),
+                buffers,
             ),
             transformed: None,
             primitive: None,

@@ -149,13 +149,19 @@ impl Sequential {
 
     /// [`Sequential::forward`] from candle's own operations.
     fn forward_candle(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
-        let Inner { stages, number, .. } = &*self.0;
+        let Inner {
+            stages,
+            number,
+            buffers,
+            ..
+        } = &*self.0;
         let mut values = input.clone();
         for (position, stage) in stages.iter().enumerate() {
             values = match stage {
                 Stage::Layer(layer) => {
                     let output = candle_ops::layer(layer, &values)?;
-                    match mask(mode, stage, *number, position, output.elem_count()) {
+                    let len = output.elem_count();
+                    match mask(mode, stage, *number, position, len, buffers) {
                         Some(mask) => candle_ops::drop(&mask, &output.contiguous()?)?,
                         None => output,
                     }
