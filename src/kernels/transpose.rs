@@ -162,7 +162,9 @@ pub fn transpose_on_all_threads(from: Matrix, to: MatrixMut) {
     let block = (BLOCK / from.rows()).next_multiple_of(TILE).max(TILE);
     for_each(to.by_rows(block).enumerate(), |(number, to)| {
         let first = number * block;
-        transpose(from.some_columns(first..first + to.rows()), to);
+        let from = from.some_columns(first..first + to.rows());
+        from.prefetch();
+        transpose(from, to);
     });
 }
 
