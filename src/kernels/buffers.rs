@@ -16,17 +16,25 @@ const LARGE: usize = (2 << 20) / size_of::<f32>();
 /// A fresh allocation of megabytes costs the system's zeroing of each page, at every step anew; that is
 /// more than many a layer's arithmetic.
 #[derive(Debug, Clone, Default)]
-pub struct Buffers(Arc<Mutex<VecDeque<Values>>>);
+pub struct Buffers(Arc<Mutex<VecDeque<Kept>>>);
+
+/// A buffer that waits, with the thread of the pool that used it last.
+type Kept = (Option<usize>, Values);
 
 impl Buffers {
     /// A buffer of `len` values, which are left over from its last use.
     pub fn take(&self, len: usize) -> Buffer {
         let mut kept = self.lock();
-        // The one given last is the likeliest to be in cache.
-        let place = kept.iter().rposition(|buffer| buffer.len() == len);
+        // The one given last is the likeliest to be in cache: in this thread's, if it gave it.
+        let thread = rayon::current_thread_index();
+        let fits = |(_, values): &Kept| values.len() == len;
+        let place = kept
+            .iter()
+            .rposition(|buffer| buffer.0 == thread && fits(buffer))
+            .or_else(|| kept.iter().rposition(fits));
         let values = place
             .and_then(|place| kept.remove(place))
-            .unwrap_or_else(|| Values::new(len));
+            .map_or_else(|| Values::new(len), |(_, values)| values);
         Buffer {
             values,
             home: self.clone(),
@@ -35,13 +43,13 @@ impl Buffers {
 
     fn give(&self, buffer: Values) {
         let mut kept = self.lock();
-        kept.push_back(buffer);
+        kept.push_back((rayon::current_thread_index(), buffer));
         if kept.len() > KEPT {
             kept.pop_front();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Values>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Kept>> {
         // What a panic may have left behind is memory without meaning, as all of it is.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
