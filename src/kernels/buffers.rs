@@ -18,7 +18,7 @@ const LARGE: usize = (2 << 20) / size_of::<f32>();
 #[derive(Debug, Clone, Default)]
 pub struct Buffers(Arc<Mutex<VecDeque<Kept>>>);
 
-/// A buffer that waits, with the thread of the pool that used it last.
+/// A buffer that waits, with the thread of the pool that gave it.
 type Kept = (Option<usize>, Values);
 
 impl Buffers {

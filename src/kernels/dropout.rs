@@ -44,7 +44,7 @@ impl Mask {
         });
     }
 
-    /// For each value 1 if it is kept, else 0.
+    /// Which values are kept, as 1 and 0.
     pub fn kept(&self) -> &[u8] {
         &bytemuck::cast_slice(&self.kept)[..self.len]
     }

@@ -94,7 +94,7 @@ impl<'a> Matrix<'a> {
         self.transposed().some_rows(columns).transposed()
     }
 
-    /// [`prefetch`]es the values of a row-major matrix for a product. Of rows of some columns, which lie apart, a processor
+    /// [`prefetch`]es the values of a row-major matrix. Of rows of some columns, which lie apart, a processor
     /// would not notice by itself that they are read in turn.
     ///
     /// # Panics

@@ -90,14 +90,12 @@ impl Adam {
         };
         match self.backend {
             Backend::Fused => {
-                let moved = self
-                    .states
-                    .iter()
-                    .map(|state| match gradients.of(&state.parameter) {
-                        Some(gradient) => update(&rates, state, &gradient),
-                        None => Ok(()),
-                    });
-                moved.into_iter().collect()
+                // One after the other, each on all threads: a thread finds in its cache what it read of it on the way.
+                let mut states = self.states.iter();
+                states.try_for_each(|state| match gradients.of(&state.parameter) {
+                    Some(gradient) => update(&rates, state, &gradient),
+                    None => Ok(()),
+                })
             }
             Backend::Candle => {
                 let mut moved = Vec::new();

@@ -235,11 +235,21 @@ fn backward_segments(
                 true => tiled::backward(&of_segment, &mut gradient, to)?,
                 false => shards::backward(&of_segment, &mut gradient, to)?,
             };
+            let set_gradients = || shards::set_gradients(&of_segment, found);
+            let go_on = || backward_segments(context, before, next, input_gradient, dense);
+            if let [last] = before
+                && !context.stages[last.start].takes_whole_batches()
+            {
+                // Few long tasks, after which there is nothing else: all threads must come to them at once.
+                let input_gradient = go_on()?;
+                set_gradients();
+                return Ok(input_gradient);
+            }
             // What nobody waits for gives a thread something to do where the others have too little.
             // In place: the calling thread waits here, not another one that may be told to stay awake on top of it.
             rayon::in_place_scope(|scope| {
-                scope.spawn(|_| shards::set_gradients(&of_segment, found));
-                backward_segments(context, before, next, input_gradient, dense)
+                scope.spawn(|_| set_gradients());
+                go_on()
             })
         }
     }

@@ -38,10 +38,10 @@ pub(super) struct Convolution {
     /// The grid that the layer writes.
     pub output: Grid,
     tiling: Option<Tiling>,
-    /// The weights on the way from inputs to outputs, and from the outputs' gradients to the inputs'. Large ones of tiled
-    /// convolutions are the same on both: `U`.
+    /// The weights on the way from inputs to outputs. Of a tiled convolution with large weights it is `U`, for both ways.
     pub weight: Buffer,
-    pub backward_weight: Option<Buffer>,
+    /// The weights on the way back, if there is one and these are others.
+    backward_weight: Option<Buffer>,
     pub bias: Vec<f32>,
     /// Where the gradients go.
     parameters: [Parameter; 2],

@@ -85,7 +85,7 @@ impl Stage<Layer> {
     }
 
     /// Whether it works on all images at once. Other stages work on each for itself.
-    fn takes_whole_batches(&self) -> bool {
+    pub(super) fn takes_whole_batches(&self) -> bool {
         self.dense().is_some() || self.has_large_weights()
     }
 

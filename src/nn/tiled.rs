@@ -10,7 +10,6 @@ use super::shards::ShardGradients;
 use super::stage::Stage;
 use crate::kernels::buffers::{Buffer, Buffers};
 use crate::kernels::geometry::Grid;
-use crate::kernels::matmul::prefetch;
 use crate::kernels::winograd::layout::{TransformedTiles, scaled, split_views_mut, storage_len};
 use crate::kernels::winograd::tiling::Tiling;
 use crate::parallel::{for_each, map};
@@ -36,8 +35,6 @@ pub(super) fn forward(
     let mut from = batch.take(convolution.input, buffers);
     let blocks = batch.blocks(convolution.input, &mut from);
     for_each(blocks.zip(input.chunks(inputs)), |(mut tiles, input)| {
-        // From one end to the other: tiles read it in another order, which a processor does not foresee.
-        prefetch(input);
         batch.tiling.transform(convolution.input, input, &mut tiles);
     });
     let mut to = batch.take(convolution.output, buffers);

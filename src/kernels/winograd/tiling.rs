@@ -148,6 +148,8 @@ impl Tiling {
     pub fn transform(&self, grid: Grid, from: &[f32], to: &mut [&mut [f32]]) {
         let images = from.chunks_exact(self.geometry.values(grid)).enumerate();
         for (image, from) in images {
+            // In turn: tiles read it in an order that a processor does not foresee.
+            prefetch(from);
             (self.pair(grid).to_winograd)(from, &mut self.tiles(grid, image), to);
         }
     }
@@ -188,8 +190,8 @@ impl Tiling {
         }
     }
 
-    /// [`Tiling::products`] of `images` images, on all threads. `weights` is `U` for either grid: where it is large, it takes
-    /// longer to write and read `Uᵀ` than to transpose some rows of `U` at a time for a product, within a core's cache.
+    /// The same products for `images` images, on all threads. `weights` is `U` for either grid: with more than a few tiles, it
+    /// takes longer to write and read a large `Uᵀ` than to transpose some rows of `U` at a time, within a core's cache.
     pub fn products_on_all_threads(
         &self,
         target: Grid,
@@ -199,21 +201,26 @@ impl Tiling {
         to: &mut [f32],
     ) {
         let sizes = |grid| scaled(&self.sizes(grid), images);
-        let (source, block) = match target {
-            // Few tiles, for threads to share evenly what there is. The next ones read the same weights, which are in a
-            // thread's cache by then.
-            Grid::Small => (Grid::Large, [96, self.columns(Grid::Small)]),
-            // As many tiles as stay in cache, for all of them to share what is transposed.
-            Grid::Large => (Grid::Small, [512, 64]),
+        let source = match target {
+            Grid::Small => Grid::Large,
+            Grid::Large => Grid::Small,
         };
         let (inner, columns) = (self.columns(source), self.columns(target));
+        // Tiles and columns that a thread handles at a time.
+        let block = match target {
+            // Few tiles, for threads to share evenly what there is. The next ones read the same weights, which are in a
+            // thread's cache by then.
+            Grid::Small => [96, columns],
+            // As many tiles as stay in cache, for all of them to share what is transposed.
+            Grid::Large => [512, 64],
+        };
         let from = views(from, &sizes(source));
         let to = views_mut(to, &sizes(target));
         let points = from.zip(views(weights, &self.weight_sizes())).zip(to);
         let parts = points.flat_map(|((from, weights), to)| {
             let blocks = MatrixMut::new(to, columns).by_blocks(block).into_iter();
-            blocks.map(move |([rows, columns], to)| {
-                let from = &from[rows.start * inner..rows.end * inner];
+            blocks.map(move |([tiles, columns], to)| {
+                let from = &from[tiles.start * inner..tiles.end * inner];
                 (from, weights, columns, to)
             })
         });
@@ -373,8 +380,8 @@ mod tests {
         let mut channels = geometry(4, 2, [3, 5], 1);
         (channels.large[2], channels.small[2]) = (64, 64);
         check(Tiling::with(channels, &ALGORITHMS[0]));
-        let tiles = Tiling::with(geometry(4, 1, [33, 17], 1), &ALGORITHMS[2]);
-        assert!(IMAGES * tiles.cut.tiles[0] * tiles.cut.tiles[1] > 256);
+        let tiles = Tiling::with(geometry(4, 1, [49, 25], 1), &ALGORITHMS[2]);
+        assert!(IMAGES * tiles.cut.tiles[0] * tiles.cut.tiles[1] > 512);
         check(tiles);
     }
 

@@ -19,7 +19,7 @@ const ROWS: usize = CHANNEL_BLOCK;
 
 impl Tiling {
     /// The weights, from PyTorch's order to the Winograd domain: `U` for the products that give small grids, `Uᵀ`
-    /// for those that give large ones.
+    /// for those of [`Tiling::products`] that give large ones.
     pub fn weights(&self, target: Grid, torch: &[f32], buffers: &Buffers) -> Buffer {
         let mut to = buffers.take(storage_len(&self.weight_sizes()));
         match target {
