@@ -815,8 +815,8 @@ fn a_gpu_has_all_the_same_numbers() {
 
 /// Compares the losses of a training with those of the fused operations on the CPU.
 fn check_training(backend: Backend, device: &Device) {
-    /// With a third of seeds, some value comes so near to the kink of a leaky ReLU that rounding decides its side, and with
-    /// it how large a gradient is.
+    /// With a third of seeds two trainings part: a value may come so near to the kink of a leaky ReLU that rounding decides
+    /// its side, and with it how large gradients are.
     const SEED: u64 = 43;
     let dataset = few_images(32);
     let read = |name| {
