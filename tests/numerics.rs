@@ -815,9 +815,6 @@ fn a_gpu_has_all_the_same_numbers() {
 
 /// Compares the losses of a training with those of the fused operations on the CPU.
 fn check_training(backend: Backend, device: &Device) {
-    /// With a third of seeds two trainings part: a value may come so near to the kink of a leaky ReLU that rounding decides
-    /// its side, and with it how large gradients are.
-    const SEED: u64 = 43;
     let dataset = few_images(32);
     let read = |name| {
         let path = format!("{}/configs/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -825,8 +822,12 @@ fn check_training(backend: Backend, device: &Device) {
     };
     let dense = r#"{"encoder": [{"dense": {"features": 30, "activation": "relu"}}],
                     "decoder": [{"dense": {"features": 784, "activation": "sigmoid"}}]}"#;
+    let kinked = r#"{"leaky_relu": 0.1}"#;
     for (name, text) in [
-        ("mnist", read("mnist")),
+        // With its own seed a value comes so near to a kink that rounding decides on which side it is, and gradients are
+        // others: 3e-4 of the KL. Without kinks all is closer, with that seed, too.
+        ("mnist", read("mnist").replace("\"seed\": 42", "\"seed\": 43")),
+        ("mnist without kinks", read("mnist").replace(kinked, "\"elu\"")),
         ("article", read("article")),
         ("dense", dense.into()),
         (
@@ -844,7 +845,6 @@ fn check_training(backend: Backend, device: &Device) {
     ] {
         let config = Config {
             batch_size: 8,
-            seed: SEED,
             ..Config::parse(&text, name).unwrap()
         };
         let losses = |backend: Backend, device: &Device| {
