@@ -25,6 +25,8 @@ pub struct Batches<'a> {
     /// The epoch that `order` is of.
     epoch: Option<u64>,
     order: Vec<u32>,
+    /// The images of a batch that nobody needs any more: see [`Batches::recycle`].
+    used: Option<Tensor>,
 }
 
 impl<'a> Batches<'a> {
@@ -38,6 +40,7 @@ impl<'a> Batches<'a> {
             seed,
             epoch: None,
             order: Vec::new(),
+            used: None,
         }
     }
 
@@ -65,14 +68,21 @@ impl<'a> Batches<'a> {
         let indices = self.indices(step);
         let labels = indices.iter().map(|&index| self.split.labels[index]);
         let first = (step - 1) * self.batch_size as u64;
-        let examples = Examples::new(self.images(&indices, first)?, labels.collect());
+        let used = self.used.take();
+        let examples = Examples::new(self.images(&indices, first, used)?, labels.collect());
         examples.corrupted(corruption, Purpose::Noise, first)
     }
 
+    /// Takes back the images of a batch. Those of one to come are written in their place: memory that is given back to
+    /// the system and asked for again costs as much as to fill it.
+    pub fn recycle(&mut self, images: Tensor) {
+        self.used = Some(images);
+    }
+
     /// Images at these positions, of which `first` were seen before: (images, values of an image), 0 to 1.
-    fn images(&self, indices: &[usize], first: u64) -> Result<Tensor> {
+    fn images(&self, indices: &[usize], first: u64, used: Option<Tensor>) -> Result<Tensor> {
         let (shape, seed) = (self.split.shape, self.seed);
-        to_tensor(indices.len(), shape, |place| {
+        to_tensor(indices.len(), shape, used, |place| {
             let image = self.split.image(indices[place])?;
             if self.binarize == Binarize::None && self.augment.is_none() {
                 return Ok(image);

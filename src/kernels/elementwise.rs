@@ -46,6 +46,15 @@ vectorized! {
     }
 }
 
+vectorized! {
+    /// Pixels of a byte each as values from 0 to 1.
+    pub fn from_pixels(to: &mut [f32], pixels: &[u8]) {
+        for (to, &pixel) in to.iter_mut().zip(pixels) {
+            *to = f32::from(pixel) / 255.0;
+        }
+    }
+}
+
 /// Whether all of `values` are finite.
 pub fn all_finite(values: &[f32]) -> bool {
     // Without an early end within a block, for the compiler to make vectors of it.

@@ -22,7 +22,7 @@ pub(super) fn with_values<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> Result<R
 }
 
 /// Calls `f` with the values of `tensor`, to be changed in place.
-pub(super) fn with_values_mut(
+pub(crate) fn with_values_mut(
     tensor: &Tensor,
     f: impl FnMut(&mut [f32]) -> Result<()>,
 ) -> Result<()> {

@@ -160,6 +160,7 @@ impl<'a> Trainer<'a> {
             Backend::Candle => both(),
         }?;
         self.ahead = ahead.transpose()?;
+        self.batches.recycle(batch.examples.images);
         self.move_average(step)?;
         self.progress.count(step, losses);
         let Rates {
