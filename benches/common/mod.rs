@@ -4,12 +4,13 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use vae::config::Config;
 use vae::data::{Dataset, ImageShape, Split};
 
-/// A configuration of `configs/`.
+/// A configuration of `configs/`, with a learning rate at which nothing diverges, however long it is timed.
 pub fn config(name: &str, batch_size: usize) -> Config {
     let path = format!("{}/configs/{name}.json", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
     Config {
         batch_size,
+        learning_rate: 1e-5,
         ..Config::parse(&text, name).unwrap()
     }
 }
