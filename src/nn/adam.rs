@@ -5,8 +5,11 @@ use super::gradient::{DeferredMatmul, Gradient, Gradients};
 use super::tensor::with_values_mut;
 use crate::kernels::adam::{CorrectedRates, update_block};
 use crate::kernels::matmul::MatrixMut;
-use crate::parallel::map;
+use crate::parallel::{map, map_apart};
 use candle_core::{Result, Tensor, Var};
+
+/// Values of a parameter from which on all threads share its update. Of fewer, it takes less time than to come together.
+const SHARED: usize = 1 << 16;
 
 /// Adam's constants (Kingma and Ba, 2015), but for the learning rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -90,12 +93,16 @@ impl Adam {
         };
         match self.backend {
             Backend::Fused => {
-                // One after the other, each on all threads: a thread finds in its cache what it read of it on the way.
-                let mut states = self.states.iter();
-                states.try_for_each(|state| match gradients.of(&state.parameter) {
+                let update = |state: &ParamState| match gradients.of(&state.parameter) {
                     Some(gradient) => update(&rates, state, &gradient),
                     None => Ok(()),
-                })
+                };
+                let is_small = |state: &&ParamState| state.parameter.elem_count() < SHARED;
+                let (small, large): (Vec<_>, Vec<_>) = self.states.iter().partition(is_small);
+                let updated = map_apart(small, update);
+                updated.into_iter().collect::<Result<()>>()?;
+                // One after the other, each on all threads: a thread finds in its cache what it read of it on the way.
+                large.into_iter().try_for_each(update)
             }
             Backend::Candle => {
                 let mut moved = Vec::new();
