@@ -132,6 +132,17 @@ pub fn keep_awake<R>(work: impl FnOnce() -> R) -> R {
     })
 }
 
+/// Calls `work`, and `aside` meanwhile on a thread that has nothing else to do, or afterwards on this one.
+///
+/// `work` stays on the calling thread, and it is this one that waits for `aside`: another might be told to stay awake on
+/// top of it (see [`keep_awake`]).
+pub fn beside<R>(aside: impl FnOnce() + Send, work: impl FnOnce() -> R) -> R {
+    rayon::in_place_scope(|scope| {
+        scope.spawn(|_| aside());
+        work()
+    })
+}
+
 /// Does what there is to do in the pool until `end`, without going to sleep.
 fn work_until(end: impl Fn() -> bool) {
     let mut spins = 0;

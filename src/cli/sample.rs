@@ -10,6 +10,7 @@ use super::show::Show;
 use crate::data::Source;
 use crate::model::Vae;
 use crate::model::sampling::{Drawing, sample};
+use crate::parallel::beside;
 use crate::{Error, Result};
 use candle_core::Device;
 use clap::{Args, ValueEnum};
@@ -114,10 +115,10 @@ impl Sample {
         for drawings in drawings.chunks(AT_A_TIME) {
             let mut added = Ok(());
             // In place: what runs on a GPU must all come from this thread.
-            let pictures = rayon::in_place_scope(|scope| {
-                scope.spawn(|_| added = written.add(&drawn));
-                sample(&vae, &mixtures, drawings, seed, self.temperature)
-            });
+            let pictures = beside(
+                || added = written.add(&drawn),
+                || sample(&vae, &mixtures, drawings, seed, self.temperature),
+            );
             added?;
             drawn = pictures?;
             if showing.is_on() {

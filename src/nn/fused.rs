@@ -15,6 +15,7 @@ use super::stage::{Stage, inference_segments, segments};
 use super::tensor::{values, with_values};
 use super::tiled;
 use crate::kernels::buffers::{Buffer, Buffers};
+use crate::parallel::{beside, map};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,7 +67,7 @@ impl FusedOp {
             ..
         } = &*self.inner;
         let training = self.mode != Mode::Inference;
-        let prepared = match training {
+        let kept = match training {
             true => Prepared::new(),
             false => locked(&self.inner.prepared).clone(),
         };
@@ -83,49 +84,100 @@ impl FusedOp {
                 buffers,
             ),
             transformed: None,
-            primitive: None,
+            primitive: kept.get(position).cloned().flatten(),
         };
         let mut all_saved: Vec<Saved> = stages.iter().enumerate().map(save).collect();
         let segments = match training {
             true => segments(stages),
             false => inference_segments(stages),
         };
-        for segment in segments {
-            let (before, saved) = all_saved[..segment.end].split_at_mut(segment.start);
+        for (number, segment) in segments.iter().enumerate() {
+            let (until, after) = all_saved.split_at_mut(segment.end);
+            let (before, saved) = until.split_at_mut(segment.start);
             let input = before.last().map_or(input, |saved| &saved.output);
-            let place = (segment.start, &stages[segment]);
-            self.forward_segment(place, &prepared, input, images, saved)?;
+            let mut prepared = Ok(());
+            // To prepare weights is to read and write, mostly: other threads compute meanwhile.
+            beside(
+                || prepared = self.prepare_next(&segments[number + 1..], after),
+                || self.forward_segment(&stages[segment.clone()], input, images, saved),
+            )?;
+            prepared?;
         }
         Ok(all_saved)
     }
 
-    /// Runs the stages of a segment, which begins at `position`.
+    /// Prepares the first of `segments` that has something to be prepared. `saved` is of all of their stages.
+    fn prepare_next(&self, segments: &[Range<usize>], mut saved: &mut [Saved]) -> Result<()> {
+        for segment in segments {
+            let (of_segment, after) = saved.split_at_mut(segment.len());
+            let stages = &self.inner.stages[segment.clone()];
+            if self.prepared_together(stages) > 0 {
+                return self.prepare(stages, of_segment);
+            }
+            saved = after;
+        }
+        Ok(())
+    }
+
+    /// So many stages of a segment at a time are prepared as one; none if it is of dense stages that take weights as they
+    /// are.
+    fn prepared_together(&self, stages: &[Stage<Layer>]) -> usize {
+        match stages[0].dense() {
+            _ if self.is_small_dense(stages) => stages.len(),
+            Some(_) => 0,
+            None => 1,
+        }
+    }
+
+    /// Whether a segment is dense, and one step of inference.
+    fn is_small_dense(&self, stages: &[Stage<Layer>]) -> bool {
+        self.mode == Mode::Inference && stages.iter().any(Stage::is_small_dense)
+    }
+
+    /// Prepares what is not prepared yet of a segment.
+    fn prepare(&self, stages: &[Stage<Layer>], saved: &mut [Saved]) -> Result<()> {
+        let (buffers, training) = (&self.inner.buffers, self.mode != Mode::Inference);
+        let together = self.prepared_together(stages);
+        if together == 0 {
+            return Ok(());
+        }
+        let steps = stages.chunks(together).zip(saved);
+        let steps = steps.filter(|(_, saved)| saved.primitive.is_none());
+        let prepared = map(steps, |(stages, saved)| {
+            let primitive = Primitive::prepare(stages, training, buffers)?;
+            saved.primitive = Some(Arc::new(primitive));
+            Ok(())
+        });
+        prepared.into_iter().collect()
+    }
+
+    /// Runs the stages of a segment.
     fn forward_segment(
         &self,
-        (position, stages): (usize, &[Stage<Layer>]),
-        prepared: &Prepared,
+        stages: &[Stage<Layer>],
         input: &[f32],
         images: usize,
         saved: &mut [Saved],
     ) -> Result<()> {
         let (buffers, training) = (&self.inner.buffers, self.mode != Mode::Inference);
-        let prepare = || Primitive::of(prepared, (position, stages), training, buffers);
-        let ([first, ..], [.., last]) = (stages, &mut *saved) else {
-            return Ok(());
-        };
-        if !training && stages.iter().any(Stage::is_small_dense) {
-            let outputs = stages[stages.len() - 1].outputs();
-            last.output = buffers.take(images * outputs);
-            prepare()?.forward(input, &mut last.output, None, None);
-            Ok(())
-        } else if let Some(layers) = first.dense() {
-            dense::forward(layers, input, images, last, buffers)
-        } else if first.has_large_weights() {
-            tiled::forward(first, prepare()?, input, images, last, training, buffers)
-        } else {
-            let stages = (stages, position, prepared);
-            shards::forward(stages, input, images, saved, training, buffers)
+        self.prepare(stages, saved)?;
+        let primitives: Vec<_> = saved.iter().filter_map(|s| s.primitive.clone()).collect();
+        match (stages, &primitives[..], &mut *saved) {
+            ([.., last_stage], [primitive], [.., last]) if self.is_small_dense(stages) => {
+                last.output = buffers.take(images * last_stage.outputs());
+                primitive.forward(input, &mut last.output, None, None);
+                Ok(())
+            }
+            ([stage], [], [saved]) => dense::forward(stage.layers(), input, images, saved, buffers),
+            ([stage], [primitive], [saved]) if stage.has_large_weights() => {
+                tiled::forward(stage, primitive, input, images, saved, training, buffers)
+            }
+            _ => shards::forward(stages, &primitives, input, images, saved, training, buffers),
+        }?;
+        if !training {
+            saved.iter_mut().for_each(|saved| saved.primitive = None);
         }
+        Ok(())
     }
 
     /// The gradient of the last stage's output, from that of what candle was given.
@@ -246,11 +298,7 @@ fn backward_segments(
                 return Ok(input_gradient);
             }
             // What nobody waits for gives a thread something to do where the others have too little.
-            // In place: the calling thread waits here, not another one that may be told to stay awake on top of it.
-            rayon::in_place_scope(|scope| {
-                scope.spawn(|_| set_gradients());
-                go_on()
-            })
+            beside(set_gradients, go_on)
         }
     }
 }

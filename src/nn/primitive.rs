@@ -55,19 +55,6 @@ pub(super) type WeightGradients = (Vec<f32>, Vec<f32>);
 pub(super) type Prepared = Vec<Option<Arc<Primitive>>>;
 
 impl Primitive {
-    /// Of those that stay prepared the one of the stages from `position` on, or the stages prepared now.
-    pub(super) fn of(
-        prepared: &Prepared,
-        (position, stages): (usize, &[Stage<Layer>]),
-        backward: bool,
-        buffers: &Buffers,
-    ) -> Result<Arc<Self>> {
-        match prepared.get(position) {
-            Some(Some(primitive)) => Ok(primitive.clone()),
-            _ => Self::prepare(stages, backward, buffers).map(Arc::new),
-        }
-    }
-
     /// Prepares a stage, with `backward` also for the way back; of several, what is
     /// [one step of inference](super::stage::Stage::is_small_dense).
     pub(super) fn prepare(

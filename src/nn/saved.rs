@@ -19,7 +19,7 @@ pub(super) struct Saved {
     pub mask: Option<Mask>,
     /// What the stage read, transformed, if it is a convolution in the Winograd domain.
     pub transformed: Option<Buffer>,
-    /// The stage as it ran, if it is not dense.
+    /// The stage, once it is prepared. Dense ones are so for inference alone.
     pub primitive: Option<Arc<Primitive>>,
 }
 

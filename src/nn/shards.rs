@@ -5,7 +5,7 @@
 //! sum is added in their order. So the results do not depend on the threads.
 
 use super::layer::Layer;
-use super::primitive::{Prepared, Primitive, WeightGradients};
+use super::primitive::{Primitive, WeightGradients};
 use super::saved::{BackwardContext, Saved};
 use super::stage::Stage;
 use crate::kernels::buffers::{Buffer, Buffers};
@@ -13,7 +13,7 @@ use crate::kernels::dropout::Mask;
 use crate::kernels::winograd::layout::{
     Sizes, TransformedTiles, scaled, split_views_mut, storage_len,
 };
-use crate::parallel::{for_each, map};
+use crate::parallel::for_each;
 use candle_core::{Result, bail};
 use std::sync::Arc;
 
@@ -39,27 +39,23 @@ struct Shard<'a> {
 }
 
 /// Runs `stages` on `images` images, and leaves their outputs in `saved`; with `training` also what their
-/// backward pass needs. `prepared` is of all stages of the sequence, of which these begin at `first`.
+/// backward pass needs.
 pub(super) fn forward(
-    (stages, first, prepared): (&[Stage<Layer>], usize, &Prepared),
+    stages: &[Stage<Layer>],
+    primitives: &[Arc<Primitive>],
     input: &[f32],
     images: usize,
     saved: &mut [Saved],
     training: bool,
     buffers: &Buffers,
 ) -> Result<()> {
-    let places = (first..).zip(stages.chunks(1));
-    let primitives = map(places, |place| {
-        Primitive::of(prepared, place, training, buffers)
-    });
-    let primitives = primitives.into_iter().collect::<Result<Vec<_>>>()?;
     let shard = match training {
         true => shard_images(images),
         false => shard_images(images).min(INFERENCE_IMAGES),
     };
     let outputs: Vec<_> = stages.iter().map(Stage::outputs).collect();
     for (position, saved) in saved.iter_mut().enumerate() {
-        if is_read_again(&primitives, position, training) {
+        if is_read_again(primitives, position, training) {
             saved.output = buffers.take(images * outputs[position]);
         }
     }
@@ -89,16 +85,13 @@ pub(super) fn forward(
     let shards = shards.into_iter().zip(inputs).enumerate();
     for_each(shards, |(number, (to, input))| {
         let pass = ForwardPass {
-            primitives: &primitives,
+            primitives,
             masks: &masks,
             outputs: &outputs,
             buffers,
         };
         pass.run(number * shard, to, input, input.len() / stages[0].inputs());
     });
-    for (saved, primitive) in saved.iter_mut().zip(primitives).filter(|_| training) {
-        saved.primitive = Some(primitive);
-    }
     Ok(())
 }
 

@@ -14,7 +14,6 @@ use crate::kernels::winograd::layout::{TransformedTiles, scaled, split_views_mut
 use crate::kernels::winograd::tiling::Tiling;
 use crate::parallel::{for_each, map};
 use candle_core::{Result, bail};
-use std::sync::Arc;
 
 /// Images that a thread transforms at a time.
 const IMAGES: usize = 4;
@@ -23,14 +22,14 @@ const IMAGES: usize = 4;
 /// needs.
 pub(super) fn forward(
     stage: &Stage<Layer>,
-    primitive: Arc<Primitive>,
+    primitive: &Primitive,
     input: &[f32],
     images: usize,
     saved: &mut Saved,
     training: bool,
     buffers: &Buffers,
 ) -> Result<()> {
-    let (convolution, batch) = tiled(&primitive, images)?;
+    let (convolution, batch) = tiled(primitive, images)?;
     let (inputs, outputs) = (IMAGES * stage.inputs(), IMAGES * stage.outputs());
     let mut from = batch.take(convolution.input, buffers);
     let blocks = batch.blocks(convolution.input, &mut from);
@@ -60,7 +59,6 @@ pub(super) fn forward(
     });
     if training {
         saved.transformed = Some(from);
-        saved.primitive = Some(primitive);
     }
     Ok(())
 }
