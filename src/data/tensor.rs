@@ -44,7 +44,7 @@ pub(super) fn to_tensor<'a>(
             blocks.zip((0..).step_by(IMAGES)),
             |(block, first)| -> Result<()> {
                 for (to, number) in block.chunks_exact_mut(each).zip(first..) {
-                    from_pixels(to, &*image(number)?);
+                    from_pixels(to, &image(number)?);
                 }
                 Ok(())
             },
