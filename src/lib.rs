@@ -12,7 +12,7 @@
 //! | [`train`] | the loop, the schedule, what a step reports | models, data |
 //! | [`model`] | from a configuration to layers; encoder, decoder, posterior; the terms of the loss; ONNX | layers |
 //! | [`config`] | every hyperparameter with its range; layers as they are written | plain data |
-//! | [`data`] | data sets with their shape as a value; where they come from; batches; latent vectors in files | files |
+//! | [`data`] | data sets with their shape as a value; where they come from; batches; latent vectors in files | files, tensors |
 //! | [`nn`] | what candle differentiates: layers, a sequence as one operation, Adam | kernels, candle |
 //! | [`kernels`] | arithmetic on slices: products, convolutions, Winograd, activations | slices, threads |
 //! | ground | [`Error`], [`files`], [`checksum`], [`protobuf`], [`rng`], `parallel`, `patience` | |

@@ -132,14 +132,24 @@ pub fn keep_awake<R>(work: impl FnOnce() -> R) -> R {
     })
 }
 
-/// Calls `work`, and `aside` meanwhile on a thread that has nothing else to do, or afterwards on this one.
-///
-/// `work` stays on the calling thread, and it is this one that waits for `aside`: another might be told to stay awake on
-/// top of it (see [`keep_awake`]).
+/// Calls `work` on the calling thread, and `aside` on one that has nothing else to do: this one, too, once it waits. In a
+/// task that is [apart](map_apart), `aside` comes after `work`.
 pub fn beside<R>(aside: impl FnOnce() + Send, work: impl FnOnce() -> R) -> R {
+    if APART.get() {
+        let result = work();
+        aside();
+        return result;
+    }
+    let undone = AtomicUsize::new(1);
+    let _needed = Raised::new(&NEEDED);
     rayon::in_place_scope(|scope| {
-        scope.spawn(|_| aside());
-        work()
+        scope.spawn(|_| {
+            let _done = Done(&undone);
+            aside();
+        });
+        let result = work();
+        work_until(|| undone.load(Ordering::Acquire) == 0);
+        result
     })
 }
 
@@ -260,6 +270,28 @@ mod tests {
                 });
                 assert!(counts.into_iter().eq(0..tasks));
                 assert!(!APART.get());
+            });
+        }
+    }
+
+    #[test]
+    fn what_is_done_beside_is_done_once_and_on_the_thread_of_a_task_that_is_apart() {
+        for threads in [1, 2, 5] {
+            on_threads(threads, || {
+                let done = AtomicUsize::new(0);
+                let count = || for_each(0..10, |task| _ = done.fetch_add(task, Ordering::Relaxed));
+                let both = || (0..10).for_each(|_| beside(count, count));
+                both();
+                keep_awake(both);
+                assert_eq!(done.into_inner(), 45 * 40);
+                map_apart(0..40, |_| {
+                    let thread = std::thread::current().id();
+                    let mut aside = None;
+                    beside(|| aside = Some(std::thread::current().id()), || ());
+                    assert_eq!(aside, Some(thread));
+                });
+                let panic = || beside(|| panic!("as it should"), || ());
+                assert!(catch_unwind(panic).is_err());
             });
         }
     }

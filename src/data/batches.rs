@@ -73,8 +73,8 @@ impl<'a> Batches<'a> {
         examples.corrupted(corruption, Purpose::Noise, first)
     }
 
-    /// Takes back the images of a batch. Those of one to come are written in their place: memory that is given back to
-    /// the system and asked for again costs as much as to fill it.
+    /// Takes back the images of a batch, of which nobody else may hold a part. Those of one to come are written in their
+    /// place: memory that is given back to the system and asked for again costs as much as to fill it.
     pub fn recycle(&mut self, images: Tensor) {
         self.used = Some(images);
     }
@@ -143,6 +143,30 @@ mod tests {
         assert_eq!(late.indices(9), early[8]);
         assert_eq!(late.indices(4), early[3]);
         assert_ne!(Batches::new(&split, 30, 8).indices(1), early[0]);
+    }
+
+    #[test]
+    fn a_batch_in_the_place_of_another_is_the_same() {
+        let split = Split {
+            pixels: (0..20 * 784).map(|i| (i * 7 % 256) as u8).collect(),
+            ..split(20)
+        };
+        let examples = |batches: &mut Batches, step| {
+            let examples = batches.examples(step, CLEAN);
+            examples.expect("examples").images
+        };
+        let mut again = Batches::new(&split, 6, 7);
+        for step in 1..9 {
+            let expected = examples(&mut Batches::new(&split, 6, 7), step);
+            let found = examples(&mut again, step);
+            let values = |images: &Tensor| images.to_vec2::<f32>().expect("values");
+            assert_eq!(values(&found), values(&expected));
+            // Once one of another size.
+            again.recycle(match step {
+                4 => found.narrow(0, 0, 3).expect("some images"),
+                _ => found,
+            });
+        }
     }
 
     #[test]

@@ -8,9 +8,6 @@ use crate::kernels::matmul::MatrixMut;
 use crate::parallel::{map, map_apart};
 use candle_core::{Result, Tensor, Var};
 
-/// Values of a parameter from which on all threads share its update. Of fewer, it takes less time than to come together.
-const SHARED: usize = 1 << 16;
-
 /// Adam's constants (Kingma and Ba, 2015), but for the learning rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamConfig {
@@ -93,16 +90,14 @@ impl Adam {
         };
         match self.backend {
             Backend::Fused => {
-                let update = |state: &ParamState| match gradients.of(&state.parameter) {
-                    Some(gradient) => update(&rates, state, &gradient),
-                    None => Ok(()),
-                };
-                let is_small = |state: &&ParamState| state.parameter.elem_count() < SHARED;
-                let (small, large): (Vec<_>, Vec<_>) = self.states.iter().partition(is_small);
-                let updated = map_apart(small, update);
-                updated.into_iter().collect::<Result<()>>()?;
+                let states = self.states.iter();
+                let states = states.filter_map(|s| Some((s, gradients.of(&s.parameter)?)));
+                let (shared, apart): (Vec<_>, Vec<_>) = states.partition(is_shared);
+                let update = |(state, gradient)| update(&rates, state, &gradient);
+                let moved = map_apart(apart, update);
+                moved.into_iter().collect::<Result<()>>()?;
                 // One after the other, each on all threads: a thread finds in its cache what it read of it on the way.
-                large.into_iter().try_for_each(update)
+                shared.into_iter().try_for_each(update)
             }
             Backend::Candle => {
                 let mut moved = Vec::new();
@@ -127,6 +122,11 @@ impl Adam {
         let norm = squares.iter().sum::<f64>().sqrt();
         Ok((most / (norm + 1e-6)).min(1.0))
     }
+}
+
+/// Whether all threads share the update of a parameter. That of few values takes one of them less time than to meet.
+fn is_shared((state, gradient): &(&ParamState, Gradient)) -> bool {
+    matches!(gradient, Gradient::Matmul(_)) || state.parameter.elem_count() >= 1 << 16
 }
 
 /// One pass over parameter, moments and gradient.

@@ -91,42 +91,47 @@ impl FusedOp {
             true => segments(stages),
             false => inference_segments(stages),
         };
-        for (number, segment) in segments.iter().enumerate() {
+        for (place, segment) in segments.iter().enumerate() {
             let (until, after) = all_saved.split_at_mut(segment.end);
             let (before, saved) = until.split_at_mut(segment.start);
             let input = before.last().map_or(input, |saved| &saved.output);
-            let mut prepared = Ok(());
-            // To prepare weights is to read and write, mostly: other threads compute meanwhile.
-            beside(
-                || prepared = self.prepare_next(&segments[number + 1..], after),
-                || self.forward_segment(&stages[segment.clone()], input, images, saved),
-            )?;
-            prepared?;
+            let mut forward =
+                || self.forward_segment(&stages[segment.clone()], input, images, saved);
+            match self.next_to_prepare(&segments[place + 1..], after) {
+                Some((stages, saved)) => {
+                    let mut prepared = Ok(());
+                    // To prepare weights is to read and write, mostly: other threads compute meanwhile.
+                    beside(|| prepared = self.prepare(stages, saved), forward)?;
+                    prepared?;
+                }
+                None => forward()?,
+            }
         }
         Ok(all_saved)
     }
 
-    /// Prepares the first of `segments` that has something to be prepared. `saved` is of all of their stages.
-    fn prepare_next(&self, segments: &[Range<usize>], mut saved: &mut [Saved]) -> Result<()> {
+    /// The next of `segments` that is prepared before it runs, unless it is already. No other: its weights would be out of
+    /// cache again before they are read. `saved` is of the stages of all segments.
+    fn next_to_prepare<'a>(
+        &'a self,
+        segments: &[Range<usize>],
+        mut saved: &'a mut [Saved],
+    ) -> Option<(&'a [Stage<Layer>], &'a mut [Saved])> {
         for segment in segments {
             let (of_segment, after) = saved.split_at_mut(segment.len());
             let stages = &self.inner.stages[segment.clone()];
-            if self.prepared_together(stages) > 0 {
-                return self.prepare(stages, of_segment);
+            if self.is_prepared(stages) {
+                let unprepared = of_segment[0].primitive.is_none();
+                return unprepared.then_some((stages, of_segment));
             }
             saved = after;
         }
-        Ok(())
+        None
     }
 
-    /// So many stages of a segment at a time are prepared as one; none if it is of dense stages that take weights as they
-    /// are.
-    fn prepared_together(&self, stages: &[Stage<Layer>]) -> usize {
-        match stages[0].dense() {
-            _ if self.is_small_dense(stages) => stages.len(),
-            Some(_) => 0,
-            None => 1,
-        }
+    /// Whether a segment is prepared before it runs. Dense stages that are not take their weights as they are.
+    fn is_prepared(&self, stages: &[Stage<Layer>]) -> bool {
+        stages[0].dense().is_none() || self.is_small_dense(stages)
     }
 
     /// Whether a segment is dense, and one step of inference.
@@ -137,10 +142,10 @@ impl FusedOp {
     /// Prepares what is not prepared yet of a segment.
     fn prepare(&self, stages: &[Stage<Layer>], saved: &mut [Saved]) -> Result<()> {
         let (buffers, training) = (&self.inner.buffers, self.mode != Mode::Inference);
-        let together = self.prepared_together(stages);
-        if together == 0 {
-            return Ok(());
-        }
+        let together = match self.is_small_dense(stages) {
+            true => stages.len(),
+            false => 1,
+        };
         let steps = stages.chunks(together).zip(saved);
         let steps = steps.filter(|(_, saved)| saved.primitive.is_none());
         let prepared = map(steps, |(stages, saved)| {
@@ -160,18 +165,20 @@ impl FusedOp {
         saved: &mut [Saved],
     ) -> Result<()> {
         let (buffers, training) = (&self.inner.buffers, self.mode != Mode::Inference);
-        self.prepare(stages, saved)?;
+        if self.is_prepared(stages) {
+            self.prepare(stages, saved)?;
+        }
         let primitives: Vec<_> = saved.iter().filter_map(|s| s.primitive.clone()).collect();
-        match (stages, &primitives[..], &mut *saved) {
-            ([.., last_stage], [primitive], [.., last]) if self.is_small_dense(stages) => {
-                last.output = buffers.take(images * last_stage.outputs());
+        match (stages[0].dense(), &primitives[..], &mut *saved) {
+            (_, [primitive], [.., last]) if self.is_small_dense(stages) => {
+                last.output = buffers.take(images * stages[stages.len() - 1].outputs());
                 primitive.forward(input, &mut last.output, None, None);
                 Ok(())
             }
-            ([stage], [], [saved]) => dense::forward(stage.layers(), input, images, saved, buffers),
-            ([stage], [primitive], [saved]) if stage.has_large_weights() => {
-                tiled::forward(stage, primitive, input, images, saved, training, buffers)
-            }
+            (Some(layers), _, [saved]) => dense::forward(layers, input, images, saved, buffers),
+            (None, [primitive], [saved]) if stages[0].has_large_weights() => tiled::forward(
+                &stages[0], primitive, input, images, saved, training, buffers,
+            ),
             _ => shards::forward(stages, &primitives, input, images, saved, training, buffers),
         }?;
         if !training {
