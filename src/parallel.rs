@@ -133,18 +133,26 @@ pub fn keep_awake<R>(work: impl FnOnce() -> R) -> R {
 }
 
 /// Calls `work` on the calling thread, and `aside` on one that has nothing else to do: this one, too, once it waits. In a
-/// task that is [apart](map_apart), `aside` comes after `work`. The calling thread may go to sleep: what is aside may wait
-/// for a disk.
+/// task that is [apart](map_apart), `aside` comes after `work`. Where threads are [kept awake](keep_awake) or in a loop
+/// this one stays awake as well; elsewhere it may go to sleep, for what is aside may wait for a disk.
 pub fn beside<R>(aside: impl FnOnce() + Send, work: impl FnOnce() -> R) -> R {
     if APART.get() {
         let result = work();
         aside();
         return result;
     }
-    let _needed = Raised::new(&NEEDED);
+    let undone = AtomicUsize::new(1);
+    let needed = Raised::new(&NEEDED);
     rayon::in_place_scope(|scope| {
-        scope.spawn(|_| aside());
-        work()
+        scope.spawn(|_| {
+            let _done = Done(&undone);
+            aside();
+        });
+        let result = work();
+        if needed.1 {
+            work_until(|| undone.load(Ordering::Acquire) == 0);
+        }
+        result
     })
 }
 
