@@ -84,8 +84,8 @@ pub fn forward(
                 }
             });
         };
-    let mut slopes = slopes.map(|slopes| slopes.by_columns(rows).into_iter());
-    let blocks = output.by_columns(rows).into_iter();
+    let mut slopes = slopes.map(|slopes| slopes.by_columns(rows));
+    let blocks = output.by_columns(rows);
     let blocks = blocks.map(|output| (output, slopes.as_mut().and_then(Iterator::next)));
     for_each(blocks.enumerate(), |(number, (output, slopes))| {
         let part = number * rows..number * rows + output.columns();
@@ -108,7 +108,7 @@ pub fn forward_transposed(
     output: MatrixMut,
 ) {
     let blocks = output.by_columns(N_BLOCK);
-    for_each(blocks.into_iter().enumerate(), |(number, mut output)| {
+    for_each(blocks.enumerate(), |(number, mut output)| {
         let columns = number * N_BLOCK..number * N_BLOCK + output.columns();
         let (weight, bias) = (weight.some_columns(columns.clone()), &bias[columns]);
         for (number, mut output) in output.reborrow().by_rows(IMAGE_BLOCK).enumerate() {
@@ -142,7 +142,7 @@ pub fn backward_data(gradient: Matrix, weight: &[f32], to: &mut [f32], destinati
     let inputs = to.len() / gradient.rows();
     let weight = Matrix::new(weight, gradient.columns(), inputs);
     let blocks = MatrixMut::new(to, inputs).by_columns(N_BLOCK);
-    for_each(blocks.into_iter().enumerate(), |(number, to)| {
+    for_each(blocks.enumerate(), |(number, to)| {
         let columns = number * N_BLOCK..number * N_BLOCK + to.columns();
         add_products(gradient, weight.some_columns(columns), to, destination);
     });

@@ -196,22 +196,23 @@ impl<'a> MatrixMut<'a> {
     }
 
     /// The matrix in blocks of `width` columns; the last may have fewer.
-    pub fn by_columns(mut self, width: usize) -> Vec<Self> {
-        let mut blocks = Vec::with_capacity(self.cols.div_ceil(width));
-        while self.cols > 0 {
-            let columns = width.min(self.cols);
-            let (block, others) = self.split_columns(columns);
-            blocks.push(block);
-            self = others;
-        }
-        blocks
+    pub fn by_columns(self, width: usize) -> impl ExactSizeIterator<Item = Self> {
+        (0..self.cols).step_by(width).map(move |first| Self {
+            first: self.first.wrapping_add(first),
+            cols: width.min(self.cols - first),
+            values: PhantomData,
+            ..self
+        })
     }
 
     /// The matrix in blocks of `height` rows and `width` columns, column by column, each with the rows and
     /// columns that it has; the last may have fewer.
-    pub fn by_blocks(self, [height, width]: [usize; 2]) -> Vec<([Range<usize>; 2], Self)> {
-        let blocks = self.by_columns(width).into_iter().enumerate();
-        let blocks = blocks.flat_map(|(number, block)| {
+    pub fn by_blocks(
+        self,
+        [height, width]: [usize; 2],
+    ) -> impl Iterator<Item = ([Range<usize>; 2], Self)> {
+        let blocks = self.by_columns(width).enumerate();
+        blocks.flat_map(move |(number, block)| {
             let columns = number * width..number * width + block.cols;
             block
                 .by_rows(height)
@@ -220,8 +221,7 @@ impl<'a> MatrixMut<'a> {
                     let rows = number * height..number * height + block.rows;
                     ([rows, columns.clone()], block)
                 })
-        });
-        blocks.collect()
+        })
     }
 
     /// The matrix in blocks of `height` rows; the last may have fewer.
@@ -397,11 +397,7 @@ mod tests {
                     let some = MatrixMut::new(&mut out[first * cols..], cols);
                     matmul(l.some_rows(first..rows), r, some, Destination::Overwrite);
                     assert_eq!(out[first * cols..], expected[first * cols..]);
-                    for (number, block) in MatrixMut::new(out, cols)
-                        .by_columns(16)
-                        .into_iter()
-                        .enumerate()
-                    {
+                    for (number, block) in MatrixMut::new(out, cols).by_columns(16).enumerate() {
                         let columns = number * 16..number * 16 + block.columns();
                         matmul(l, r.some_columns(columns), block, Destination::Overwrite);
                     }
@@ -418,7 +414,7 @@ mod tests {
         let mut floats: Vec<f32> = vec![0.0; values.len()];
         let blocks = MatrixMut::new(&mut floats, 7).by_columns(3);
         assert_eq!(blocks.len(), 3);
-        for (number, mut block) in blocks.into_iter().enumerate() {
+        for (number, mut block) in blocks.enumerate() {
             assert_eq!((block.rows(), block.columns()), (5, [3, 3, 1][number]));
             for row in 0..5 {
                 for (column, value) in block.row(row).iter_mut().enumerate() {

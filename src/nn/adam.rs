@@ -155,7 +155,7 @@ fn update_by_blocks(
     product: &DeferredMatmul,
 ) -> Result<()> {
     let [weights, first, second] = matrices.map(|matrix| matrix.by_blocks(DeferredMatmul::BLOCK));
-    let blocks = weights.into_iter().zip(first).zip(second);
+    let blocks = weights.zip(first).zip(second);
     let moved = map(
         blocks,
         |(((place, mut weights), (_, mut first)), (_, mut second))| {

@@ -21,6 +21,9 @@ use crate::kernels::transpose::transpose_slice;
 use crate::parallel::for_each;
 use std::array::from_fn;
 
+/// Columns of `Uᵀ` at a time.
+const TRANSPOSED: usize = 64;
+
 /// How a convolution is cut into tiles.
 #[derive(Debug, Clone, Copy)]
 pub struct Tiling {
@@ -212,13 +215,13 @@ impl Tiling {
             // thread's cache by then.
             Grid::Small => [96, columns],
             // As many tiles as stay in cache, for all of them to share what is transposed.
-            Grid::Large => [512, 64],
+            Grid::Large => [512, 2 * TRANSPOSED],
         };
         let from = views(from, &sizes(source));
         let to = views_mut(to, &sizes(target));
         let points = from.zip(views(weights, &self.weight_sizes())).zip(to);
         let parts = points.flat_map(|((from, weights), to)| {
-            let blocks = MatrixMut::new(to, columns).by_blocks(block).into_iter();
+            let blocks = MatrixMut::new(to, columns).by_blocks(block);
             blocks.map(move |([tiles, columns], to)| {
                 let from = &from[tiles.start * inner..tiles.end * inner];
                 (from, weights, columns, to)
@@ -226,12 +229,17 @@ impl Tiling {
         });
         for_each(parts, |(from, weights, columns, to)| match target {
             Grid::Small => streamed_matmul::matmul(from, weights, to),
-            Grid::Large => with_scratch(columns.len() * inner, |transposed| {
-                let rows = &weights[columns.start * inner..columns.end * inner];
-                prefetch(rows);
-                transpose_slice(rows, columns.len(), transposed);
-                streamed_matmul::matmul(from, transposed, to);
-            }),
+            Grid::Large => {
+                let rows =
+                    weights[columns.start * inner..columns.end * inner].chunks(TRANSPOSED * inner);
+                for (rows, to) in rows.zip(to.by_columns(TRANSPOSED)) {
+                    with_scratch(rows.len(), |transposed| {
+                        prefetch(rows);
+                        transpose_slice(rows, to.columns(), transposed);
+                        streamed_matmul::matmul(from, transposed, to);
+                    });
+                }
+            }
         });
     }
 }

@@ -141,7 +141,7 @@ impl Tiling {
         let columns = self.small_columns();
         let tiles: Vec<_> = views(from, &self.weight_sizes()).collect();
         let blocks = MatrixMut::new(torch, channels * area).by_columns(ROWS * area);
-        for_each(blocks.into_iter().enumerate(), |(block, to)| {
+        for_each(blocks.enumerate(), |(block, to)| {
             with_scratch(ROWS * area * columns, |weights| {
                 for phase in 0..self.phases() {
                     for (row, weights) in weights.chunks_exact_mut(area * columns).enumerate() {
