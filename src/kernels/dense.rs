@@ -8,6 +8,8 @@
 //! are the same on any number of threads.
 
 use super::activation::Activation;
+use super::buffers::{Buffer, Buffers};
+use super::elementwise::{BLOCK, add_vectorized};
 use super::matmul::{Destination, Matrix, MatrixMut, matmul};
 use super::scratch::with_scratch;
 use super::transpose::{transpose, transpose_on_all_threads};
@@ -30,6 +32,10 @@ const N_BLOCK: usize = 64;
 const K_BLOCK: usize = 256;
 /// Multiplications that are worth a thread.
 const MULTIPLICATIONS: usize = 1 << 17;
+/// Tasks that are enough for threads to share evenly. Where a product has fewer blocks, it is cut along what it sums up.
+const TASKS: usize = 16;
+/// Values that a task then sums up at least.
+const PART: usize = 512;
 
 /// Columns that [`pad_batch`] makes of `images` images, of which so many are computed at a time.
 pub fn padded_batch(images: usize) -> usize {
@@ -66,31 +72,64 @@ pub fn forward(
     input: Matrix,
     output: MatrixMut,
     slopes: Option<MatrixMut>,
+    buffers: &Buffers,
 ) {
     let columns = input.columns();
     let weight = Matrix::new(weight, bias.len(), input.rows());
-    let rows = rows_at_a_time(output.columns(), input.rows() * columns);
-    let block =
-        |weight: Matrix, bias: &[f32], mut output: MatrixMut, mut slopes: Option<MatrixMut>| {
-            with_scratch(bias.len() * columns, |scratch| {
-                let product = MatrixMut::new(scratch, columns);
-                matmul(weight, input, product, Destination::Overwrite);
-                let product = Matrix::new(scratch, bias.len(), columns);
-                let product = product.some_columns(0..output.rows());
-                transpose(product, output.reborrow());
-                for image in 0..output.rows() {
-                    let slopes = slopes.as_mut().map(|slopes| slopes.row(image));
-                    activation.apply(output.row(image), bias, slopes);
-                }
-            });
-        };
+    let rows = rows_at_a_time(bias.len(), input.rows() * columns);
+    let parts = parts(bias.len().div_ceil(rows), input.rows());
+    let products = (parts > 1).then(|| products_of_parts(weight, input, parts, rows, buffers));
     let mut slopes = slopes.map(|slopes| slopes.by_columns(rows));
     let blocks = output.by_columns(rows);
     let blocks = blocks.map(|output| (output, slopes.as_mut().and_then(Iterator::next)));
-    for_each(blocks.enumerate(), |(number, (output, slopes))| {
-        let part = number * rows..number * rows + output.columns();
-        block(weight.some_rows(part.clone()), &bias[part], output, slopes);
+    for_each(blocks.enumerate(), |(number, (mut output, mut slopes))| {
+        let outputs = number * rows..number * rows + output.columns();
+        let bias = &bias[outputs.clone()];
+        with_scratch(bias.len() * columns, |sum| {
+            if let Some(products) = &products {
+                let part = outputs.start * columns..outputs.end * columns;
+                let products = products.chunks_exact(products.len() / parts);
+                sum.fill(0.0);
+                products.for_each(|product| add_vectorized(sum, &product[part.clone()]));
+            } else {
+                let to = MatrixMut::new(sum, columns);
+                matmul(weight.some_rows(outputs), input, to, Destination::Overwrite);
+            }
+            let sum = Matrix::new(sum, bias.len(), columns).some_columns(0..output.rows());
+            transpose(sum, output.reborrow());
+            for image in 0..output.rows() {
+                let slopes = slopes.as_mut().map(|slopes| slopes.row(image));
+                activation.apply(output.row(image), bias, slopes);
+            }
+        });
     });
+}
+
+/// `weight input` for each of so many parts of what is summed up, one after the other, by blocks of so many rows. Part by
+/// part: the thread that reads some columns of the weights here does so on the way back, too.
+fn products_of_parts(
+    weight: Matrix,
+    input: Matrix,
+    parts: usize,
+    rows: usize,
+    buffers: &Buffers,
+) -> Buffer {
+    let columns = input.columns();
+    let summed = input.rows().div_ceil(parts);
+    let mut products = buffers.take(parts * weight.rows() * columns);
+    let blocks = products.chunks_mut(weight.rows() * columns).enumerate();
+    let blocks = blocks.flat_map(|(part, product)| {
+        let blocks = product.chunks_mut(rows * columns).enumerate();
+        blocks.map(move |(number, to)| (part * summed, number * rows, to))
+    });
+    for_each(blocks, |(first, row, to)| {
+        let summed = first..input.rows().min(first + summed);
+        let weight = weight.some_rows(row..row + to.len() / columns);
+        let weight = weight.some_columns(summed.clone());
+        let to = MatrixMut::new(to, columns);
+        matmul(weight, input.some_rows(summed), to, Destination::Overwrite);
+    });
+    products
 }
 
 /// `output = activation(input weight + bias)`, for weights that were transposed before.
@@ -131,6 +170,11 @@ fn rows_at_a_time(outputs: usize, multiplications: usize) -> usize {
     outputs.div_ceil(blocks).next_multiple_of(MR)
 }
 
+/// Into how many parts what is summed up is cut, where there are few blocks of sums for threads to share.
+fn parts(blocks: usize, summed: usize) -> usize {
+    (TASKS / blocks).min(summed / PART).max(1)
+}
+
 /// `gradient weight`, the gradient of the input.
 ///
 /// # Shapes
@@ -138,25 +182,51 @@ fn rows_at_a_time(outputs: usize, multiplications: usize) -> usize {
 /// - gradient: (images, outputs)
 /// - weight: (outputs, inputs)
 /// - to: (images, inputs)
-pub fn backward_data(gradient: Matrix, weight: &[f32], to: &mut [f32], destination: Destination) {
-    let inputs = to.len() / gradient.rows();
-    let weight = Matrix::new(weight, gradient.columns(), inputs);
-    let blocks = MatrixMut::new(to, inputs).by_columns(N_BLOCK);
-    for_each(blocks.enumerate(), |(number, to)| {
-        let columns = number * N_BLOCK..number * N_BLOCK + to.columns();
-        add_products(gradient, weight.some_columns(columns), to, destination);
+pub fn backward_data(
+    gradient: Matrix,
+    weight: &[f32],
+    to: &mut [f32],
+    destination: Destination,
+    buffers: &Buffers,
+) {
+    let (outputs, inputs) = (gradient.columns(), to.len() / gradient.rows());
+    let weight = Matrix::new(weight, outputs, inputs);
+    let parts = parts(inputs.div_ceil(N_BLOCK), outputs);
+    let summed = outputs.div_ceil(parts);
+    let mut others = buffers.take((parts - 1) * to.len());
+    let products = std::iter::once((&mut *to, destination));
+    let others_to = others.chunks_exact_mut(gradient.rows() * inputs);
+    let products = products.chain(others_to.map(|to| (to, Destination::Overwrite)));
+    let blocks = products.enumerate().flat_map(|(part, (to, destination))| {
+        let blocks = MatrixMut::new(to, inputs).by_columns(N_BLOCK).enumerate();
+        blocks.map(move |(number, to)| (part * summed, number * N_BLOCK, to, destination))
     });
+    for_each(blocks, |(first, column, to, destination)| {
+        let summed = first..outputs.min(first + summed);
+        let weight = weight.some_rows(summed.clone());
+        let weight = weight.some_columns(column..column + to.columns());
+        add_products(gradient.some_columns(summed), weight, to, destination);
+    });
+    if parts > 1 {
+        let others: Vec<_> = others.chunks_exact(to.len()).collect();
+        for_each(to.chunks_mut(BLOCK).enumerate(), |(number, to)| {
+            let others = others.iter().map(|other| &other[number * BLOCK..]);
+            others.for_each(|other| add_vectorized(to, other));
+        });
+    }
 }
 
 /// `gradient weight`, some outputs after the other.
 fn add_products(gradient: Matrix, weight: Matrix, mut to: MatrixMut, destination: Destination) {
-    for first in (0..weight.rows()).step_by(K_BLOCK) {
+    let steps = weight.rows().div_ceil(K_BLOCK);
+    let step = weight.rows().div_ceil(steps);
+    for first in (0..weight.rows()).step_by(step) {
         let destination = if first > 0 {
             Destination::Add
         } else {
             destination
         };
-        let outputs = first..weight.rows().min(first + K_BLOCK);
+        let outputs = first..weight.rows().min(first + step);
         let weight = weight.some_rows(outputs.clone());
         weight.prefetch();
         for (number, to) in to.reborrow().by_rows(IMAGE_BLOCK).enumerate() {
@@ -177,9 +247,36 @@ mod tests {
         (0..len).map(value).collect()
     }
 
+    /// Images, what is summed up, and sums of products that are cut along what they sum up.
+    const LONG: [[usize; 3]; 4] = [[3, 1024, 5], [64, 1100, 20], [70, 3136, 256], [2, 9000, 1]];
+
+    #[test]
+    fn gradients_of_inputs_are_sums_over_all_outputs_added_or_not() {
+        for [images, outputs, inputs] in [[5, 7, 3], [70, 300, 65]].into_iter().chain(LONG) {
+            let gradient = values(images * outputs, 1);
+            let weight = values(outputs * inputs, 2);
+            let sum = |at: usize| {
+                let gradients = &gradient[at / inputs * outputs..][..outputs];
+                let products = gradients.iter().enumerate();
+                let products = products.map(|(row, g)| g * weight[row * inputs + at % inputs]);
+                products.sum::<f32>()
+            };
+            let expected: Vec<f32> = (0..images * inputs).map(sum).collect();
+            let gradient = Matrix::new(&gradient, images, outputs);
+            let mut found = vec![f32::NAN; expected.len()];
+            let buffers = Buffers::default();
+            for (destination, times) in [(Destination::Overwrite, 1.0), (Destination::Add, 2.0)] {
+                backward_data(gradient, &weight, &mut found, destination, &buffers);
+                let expected: Vec<f32> = expected.iter().map(|sum| times * sum).collect();
+                assert_eq!(found, expected, "{images} {outputs} {inputs}");
+            }
+        }
+    }
+
     #[test]
     fn both_ways_to_the_outputs_lead_there() {
-        for [images, inputs, outputs] in [[1, 5, 3], [17, 33, 64], [64, 100, 70], [70, 49, 130]] {
+        let shapes = [[1, 5, 3], [17, 33, 64], [64, 100, 70], [70, 49, 130]];
+        for [images, inputs, outputs] in shapes.into_iter().chain(LONG) {
             let input = values(images * inputs, 1);
             let (weight, bias) = (values(outputs * inputs, 2), values(outputs, 3));
             let output = |image: usize, output: usize| {
@@ -192,6 +289,7 @@ mod tests {
                 .map(|at| output(at / outputs, at % outputs))
                 .collect();
 
+            let buffers = Buffers::default();
             let batch = padded_batch(images);
             let mut found = vec![f32::NAN; images * outputs];
             let parts = found.chunks_mut(batch * outputs);
@@ -201,7 +299,8 @@ mod tests {
                 pad_batch(input, MatrixMut::new(&mut columns, batch));
                 let columns = Matrix::new(&columns, inputs, batch);
                 let to = MatrixMut::new(found, outputs);
-                forward(&weight, &bias, Activation::Relu, columns, to, None);
+                let relu = Activation::Relu;
+                forward(&weight, &bias, relu, columns, to, None, &buffers);
             }
             assert_eq!(found, expected, "{images} {inputs} {outputs}");
 

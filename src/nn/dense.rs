@@ -48,7 +48,8 @@ pub(super) fn forward(
             let slopes = slopes.take();
             with_values(&layer.weight.value, |weight| {
                 with_values(&layer.bias.value, |bias| {
-                    dense::forward(weight, bias, layer.plan.activation, input, part, slopes);
+                    let activation = layer.plan.activation;
+                    dense::forward(weight, bias, activation, input, part, slopes, buffers);
                     Ok(())
                 })
             })?;
@@ -77,7 +78,7 @@ pub(super) fn backward(
         layer.bias.set_gradient(Values::Buffer(bias));
     }
     match input_gradient {
-        Some(to) => backward_data(layers, gradient, to),
+        Some(to) => backward_data(layers, gradient, to, context.buffers),
         None => Ok(()),
     }
 }
@@ -101,14 +102,20 @@ pub(super) fn set_deferred_gradients(
 }
 
 /// `gradient weight`, added over the layers.
-fn backward_data(layers: &[Layer], gradient: Matrix, to: &mut [f32]) -> Result<()> {
+fn backward_data(
+    layers: &[Layer],
+    gradient: Matrix,
+    to: &mut [f32],
+    buffers: &Buffers,
+) -> Result<()> {
     for (layer, part) in heads(layers) {
         let destination = match part.start {
             0 => Destination::Overwrite,
             _ => Destination::Add,
         };
         with_values(&layer.weight.value, |weight| {
-            dense::backward_data(gradient.some_columns(part), weight, to, destination);
+            let gradient = gradient.some_columns(part);
+            dense::backward_data(gradient, weight, to, destination, buffers);
             Ok(())
         })?;
     }
