@@ -25,31 +25,31 @@ pub fn for_each<T: Send>(tasks: impl IntoIterator<Item = T>, work: impl Fn(T) + 
     });
 }
 
-/// Tasks that a thread takes before those of others, away from what other threads write to.
+/// Tasks that a thread takes before those of others. Two lines of the cache, which come together, are its own: to take a
+/// task is then no word to other threads.
 #[repr(align(128))]
 struct Stretch<T>(Mutex<VecDeque<T>>);
 
 /// One for each thread, if there are as many tasks.
 fn stretches<T>(mut tasks: VecDeque<T>) -> Vec<Stretch<T>> {
-    let (count, len) = (rayon::current_num_threads().min(tasks.len()), tasks.len());
-    let firsts = (0..count).rev().map(|number| number * len / count);
-    let mut stretches: Vec<_> = firsts
+    let len = tasks.len();
+    let count = rayon::current_num_threads().min(len);
+    let last_first = (0..count).rev().map(|number| number * len / count);
+    let mut stretches: Vec<_> = last_first
         .map(|first| Stretch(Mutex::new(tasks.split_off(first))))
         .collect();
     stretches.reverse();
     stretches
 }
 
-/// A task that is left, of the thread's own stretch if there is one: the first stretch is taken from its beginning, others
-/// from their end, and by others from the other side.
+/// A task that is left, of the thread's own stretch if there is one. A thread takes the first stretch from its beginning,
+/// if it is its own, any other from the end; and those of others from the other side.
 fn next_task<T>(stretches: &[Stretch<T>]) -> Option<T> {
     let own = rayon::current_thread_index().unwrap_or(0);
     (own..own + stretches.len()).find_map(|number| {
         let number = number % stretches.len();
-        let mut left = stretches[number]
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let left = stretches[number].0.lock();
+        let mut left = left.unwrap_or_else(PoisonError::into_inner);
         match (number == 0) == (number == own % stretches.len()) {
             true => left.pop_front(),
             false => left.pop_back(),
@@ -117,24 +117,17 @@ fn on_all_threads(undone: &AtomicUsize, do_next: &(dyn Fn() -> bool + Sync)) {
         while do_next() {}
         return;
     }
-    let begin = || {
-        let _needed = Raised::new(&NEEDED);
+    let _needed = Raised::new(&NEEDED);
+    rayon::in_place_scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(|_| {
+                let _needed = Raised::new(&NEEDED);
+                do_all(undone, do_next);
+            });
+        }
         do_all(undone, do_next);
         work_until(|| undone.load(Ordering::Acquire) == 0);
-    };
-    rayon::join(begin, || on_threads(threads - 1, undone, do_next));
-}
-
-/// Does what is left of the tasks, on so many threads.
-fn on_threads(threads: usize, undone: &AtomicUsize, do_next: &(dyn Fn() -> bool + Sync)) {
-    if threads > 1 {
-        let half = threads / 2;
-        let on = |threads| move || on_threads(threads, undone, do_next);
-        rayon::join(on(threads - half), on(half));
-    } else {
-        let _needed = Raised::new(&NEEDED);
-        do_all(undone, do_next);
-    }
+    });
 }
 
 /// Calls `do_next` until no task is left, and counts those it did, with one that panics.
