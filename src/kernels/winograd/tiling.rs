@@ -21,7 +21,7 @@ use crate::kernels::transpose::transpose_slice;
 use crate::parallel::for_each;
 use std::array::from_fn;
 
-/// Columns of `Uᵀ` at a time.
+/// Columns of `Uᵀ` that are transposed at a time, and stay in a core's first cache.
 const TRANSPOSED: usize = 64;
 
 /// How a convolution is cut into tiles.
