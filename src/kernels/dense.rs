@@ -3,6 +3,7 @@
 //! Each is cut into blocks that threads take one by one. There are far more weights than images, so weights are read as
 //! they lie: for the outputs along their rows, for the gradients of the inputs across their columns. What the products
 //! want otherwise is done to the images. Where the same weights are used for many images, they are transposed instead.
+//! Where there are few sums, what is summed up is cut, too, and the parts are added in their order.
 //!
 //! How a product is cut may change its last bits (a block of one row, say, is summed up in another order), so the blocks
 //! are the same on any number of threads.
