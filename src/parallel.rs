@@ -12,49 +12,25 @@ const SPINS: usize = 100;
 
 /// Calls `work` with each task, on all threads of the pool.
 ///
-/// Each thread has a stretch of the tasks, and then takes what others have left: from loop to loop it finds in its cache
-/// what it had before. Unlike in rayon's own loops, the calling thread does not go to sleep before the last task is done:
-/// the loops of a step are so short that it takes longer to wake one.
+/// The calling thread takes the first of the tasks that are left, the others the last: from loop to loop, a
+/// thread finds in its cache what it had before. Unlike in rayon's own loops, the calling thread does not go to
+/// sleep before the last task is done: the loops of a step are so short that it takes longer to wake one.
 pub fn for_each<T: Send>(tasks: impl IntoIterator<Item = T>, work: impl Fn(T) + Sync) {
     let tasks: VecDeque<T> = tasks.into_iter().collect();
     let undone = AtomicUsize::new(tasks.len());
-    let stretches = stretches(tasks);
-    on_all_threads(&undone, &|| {
-        let task = next_task(&stretches);
-        task.map(&work).is_some()
+    let tasks = Mutex::new(tasks);
+    on_all_threads(&undone, &|end| {
+        let mut left = tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let task = match end {
+            End::Front => left.pop_front(),
+            End::Back => left.pop_back(),
+        };
+        drop(left);
+        let Some(task) = task else { return false };
+        let _done = Done(&undone);
+        work(task);
+        true
     });
-}
-
-/// Tasks that a thread takes before those of others. Two lines of the cache, which come together, are its own: to take a
-/// task is then no word to other threads.
-#[repr(align(128))]
-struct Stretch<T>(Mutex<VecDeque<T>>);
-
-/// One for each thread, if there are as many tasks.
-fn stretches<T>(mut tasks: VecDeque<T>) -> Vec<Stretch<T>> {
-    let len = tasks.len();
-    let count = rayon::current_num_threads().min(len);
-    let last_first = (0..count).rev().map(|number| number * len / count);
-    let mut stretches: Vec<_> = last_first
-        .map(|first| Stretch(Mutex::new(tasks.split_off(first))))
-        .collect();
-    stretches.reverse();
-    stretches
-}
-
-/// A task that is left, of the thread's own stretch if there is one. A thread takes the first stretch from its beginning,
-/// if it is its own, any other from the end; and those of others from the other side.
-fn next_task<T>(stretches: &[Stretch<T>]) -> Option<T> {
-    let own = rayon::current_thread_index().unwrap_or(0);
-    (own..own + stretches.len()).find_map(|number| {
-        let number = number % stretches.len();
-        let left = stretches[number].0.lock();
-        let mut left = left.unwrap_or_else(PoisonError::into_inner);
-        match (number == 0) == (number == own % stretches.len()) {
-            true => left.pop_front(),
-            false => left.pop_back(),
-        }
-    })
 }
 
 /// What `work` makes of each task, on all threads of the pool, in the order of the tasks.
@@ -108,35 +84,32 @@ pub fn map_apart<T: Send, R: Send>(
     })
 }
 
+/// An end of the tasks that are left.
+enum End {
+    Front,
+    Back,
+}
+
 /// Calls `do_next` until no task is left and all are done. It is not generic, so that rayon's part of a loop is
 /// compiled once, not for each loop.
-fn on_all_threads(undone: &AtomicUsize, do_next: &(dyn Fn() -> bool + Sync)) {
+fn on_all_threads(undone: &AtomicUsize, do_next: &(dyn Fn(End) -> bool + Sync)) {
     let tasks = undone.load(Ordering::Relaxed);
-    let threads = rayon::current_num_threads().min(tasks);
-    if threads < 2 || APART.get() {
-        while do_next() {}
+    let helpers = rayon::current_num_threads().min(tasks).saturating_sub(1);
+    if helpers == 0 || APART.get() {
+        while do_next(End::Front) {}
         return;
     }
     let _needed = Raised::new(&NEEDED);
     rayon::in_place_scope(|scope| {
-        for _ in 1..threads {
+        for _ in 0..helpers {
             scope.spawn(|_| {
                 let _needed = Raised::new(&NEEDED);
-                do_all(undone, do_next);
+                while do_next(End::Back) {}
             });
         }
-        do_all(undone, do_next);
+        while do_next(End::Front) {}
         work_until(|| undone.load(Ordering::Acquire) == 0);
     });
-}
-
-/// Calls `do_next` until no task is left, and counts those it did, with one that panics.
-fn do_all(undone: &AtomicUsize, do_next: &(dyn Fn() -> bool + Sync)) {
-    let mut done = Done(undone, 1);
-    while do_next() {
-        done.1 += 1;
-    }
-    done.1 -= 1;
 }
 
 /// Calls `work`, and keeps the threads of the pool awake until it returns: between two loops they would go to
@@ -154,14 +127,15 @@ pub fn keep_awake<R>(work: impl FnOnce() -> R) -> R {
                 work_until(|| undone.load(Ordering::Acquire) == 0);
             }
         });
-        let _done = Done(&undone, 1);
+        let _done = Done(&undone);
         work()
     })
 }
 
 /// Calls `work` on the calling thread, and `aside` on one that has nothing else to do: this one, too, once it waits. In a
-/// task that is [apart](map_apart), `aside` comes after `work`. Where threads are [kept awake](keep_awake) or in a loop
-/// this one stays awake as well; elsewhere it may go to sleep, for what is aside may wait for a disk.
+/// task that is [apart](map_apart), `aside` comes after `work`. Where this thread [keeps
+/// others awake](keep_awake) or is in a loop it stays awake; elsewhere it may go to sleep, for what is aside may wait for
+/// a disk.
 pub fn beside<R>(aside: impl FnOnce() + Send, work: impl FnOnce() -> R) -> R {
     if APART.get() {
         let result = work();
@@ -169,14 +143,15 @@ pub fn beside<R>(aside: impl FnOnce() + Send, work: impl FnOnce() -> R) -> R {
         return result;
     }
     let undone = AtomicUsize::new(1);
-    let needed = Raised::new(&NEEDED);
+    let was_needed = NEEDED.get();
+    let _needed = Raised::new(&NEEDED);
     rayon::in_place_scope(|scope| {
         scope.spawn(|_| {
-            let _done = Done(&undone, 1);
+            let _done = Done(&undone);
             aside();
         });
         let result = work();
-        if needed.1 {
+        if was_needed {
             work_until(|| undone.load(Ordering::Acquire) == 0);
         }
         result
@@ -198,12 +173,12 @@ fn work_until(end: impl Fn() -> bool) {
     }
 }
 
-/// So many tasks that count as done when this is dropped, however they end.
-struct Done<'a>(&'a AtomicUsize, usize);
+/// A task that counts as done when this is dropped, however it ends.
+struct Done<'a>(&'a AtomicUsize);
 
 impl Drop for Done<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(self.1, Ordering::Release);
+        self.0.fetch_sub(1, Ordering::Release);
     }
 }
 
