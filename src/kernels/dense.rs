@@ -1,6 +1,6 @@
 //! The matrix products of a dense layer.
 //!
-//! Each is cut into blocks that threads take one by one. There are far more weights than images, so weights are read as
+//! Each is cut into blocks that threads share. There are far more weights than images, so weights are read as
 //! they lie: for the outputs along their rows, for the gradients of the inputs across their columns. What the products
 //! want otherwise is done to the images. Where the same weights are used for many images, they are transposed instead.
 //! Where there are few sums, what is summed up is cut, too, and the parts are added in their order.
@@ -29,11 +29,11 @@ const M_BLOCK: usize = 96;
 const MR: usize = 6;
 /// Inputs whose gradients a thread computes at a time, or outputs, where weights were transposed before.
 const N_BLOCK: usize = 64;
-/// Outputs that are added up for those at a time: their weights stay in cache from images to images.
+/// Outputs that are added up for those at a time, at most: their weights stay in cache from images to images.
 const K_BLOCK: usize = 256;
 /// Multiplications that are worth a thread.
 const MULTIPLICATIONS: usize = 1 << 17;
-/// Tasks that are enough for threads to share evenly. Where a product has fewer blocks, it is cut along what it sums up.
+/// Tasks that are enough for threads to share. Where a product has fewer blocks, it is cut along what it sums up.
 const TASKS: usize = 16;
 /// Values that a task then sums up at least.
 const PART: usize = 512;
@@ -106,8 +106,9 @@ pub fn forward(
     });
 }
 
-/// `weight input` for each of so many parts of what is summed up, one after the other, by blocks of so many rows. Part by
-/// part: the thread that reads some columns of the weights here does so on the way back, too.
+/// `weight input` for each of so many parts of what is summed up, one after the other, by blocks of so many rows. The
+/// tasks go from part to part: so a thread has the columns of weights in its cache that it changed and read on the way
+/// back before.
 fn products_of_parts(
     weight: Matrix,
     input: Matrix,
@@ -192,7 +193,9 @@ pub fn backward_data(
 ) {
     let (outputs, inputs) = (gradient.columns(), to.len() / gradient.rows());
     let weight = Matrix::new(weight, outputs, inputs);
-    let parts = parts(inputs.div_ceil(N_BLOCK), outputs);
+    // With many images each part would take much memory, and has enough to do.
+    let blocks = inputs.div_ceil(N_BLOCK) * gradient.rows().div_ceil(IMAGE_BLOCK);
+    let parts = parts(blocks, outputs);
     let summed = outputs.div_ceil(parts);
     let mut others = buffers.take((parts - 1) * to.len());
     let products = std::iter::once((&mut *to, destination));
@@ -270,6 +273,72 @@ mod tests {
                 backward_data(gradient, &weight, &mut found, destination, &buffers);
                 let expected: Vec<f32> = expected.iter().map(|sum| times * sum).collect();
                 assert_eq!(found, expected, "{images} {outputs} {inputs}");
+            }
+        }
+    }
+
+    #[test]
+    fn long_sums_have_their_slopes_and_the_same_bits_on_any_number_of_threads() {
+        for [images, summed, sums] in LONG {
+            let shares = |len, seed| -> Vec<f32> {
+                let values = values(len, seed);
+                values.into_iter().map(|value| value / 300.0).collect()
+            };
+            let input = shares(images.min(IMAGE_BLOCK) * summed, 1);
+            let (weight, gradient) = (shares(sums * summed, 2), shares(sums * summed, 3));
+            let (bias, images) = (shares(sums, 4), images.min(IMAGE_BLOCK));
+            let found = |threads: usize| {
+                let [mut output, mut slopes, mut to] = [(); 3].map(|()| vec![0.0; images * sums]);
+                let mut columns = vec![0.0; summed * padded_batch(images)];
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                pool.expect("threads").install(|| {
+                    let buffers = Buffers::default();
+                    let rows = Matrix::new(&input, images, summed);
+                    pad_batch(rows, MatrixMut::new(&mut columns, padded_batch(images)));
+                    let columns = Matrix::new(&columns, summed, padded_batch(images));
+                    let places = [&mut output, &mut slopes].map(|v| MatrixMut::new(v, sums));
+                    let [output, slopes] = places;
+                    let silu = Activation::Silu;
+                    forward(
+                        &weight,
+                        &bias,
+                        silu,
+                        columns,
+                        output,
+                        Some(slopes),
+                        &buffers,
+                    );
+                    backward_data(rows, &gradient, &mut to, Destination::Overwrite, &buffers);
+                });
+                [output, slopes, to]
+            };
+            let on_one = found(1);
+            for image in 0..images {
+                for output in 0..sums {
+                    let weights = &weight[output * summed..][..summed];
+                    let products = input[image * summed..].iter().zip(weights);
+                    let sum: f64 = products.map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+                    let sum = sum + f64::from(bias[output]);
+                    let sigmoid = 1.0 / (1.0 + (-sum).exp());
+                    let expected = [sum * sigmoid, sigmoid * (1.0 + sum * (1.0 - sigmoid))];
+                    let at = image * sums + output;
+                    let found = [on_one[0][at], on_one[1][at]].map(f64::from);
+                    let off = [found[0] - expected[0], found[1] - expected[1]].map(f64::abs);
+                    assert!(
+                        off.iter().all(|off| *off < 1e-5),
+                        "{found:?} for {expected:?}"
+                    );
+                }
+            }
+            let bits =
+                |values: &[Vec<f32>; 3]| values.concat().iter().map(|v| v.to_bits()).collect();
+            let on_one: Vec<u32> = bits(&on_one);
+            for threads in [2, 5] {
+                assert_eq!(
+                    bits(&found(threads)),
+                    on_one,
+                    "{summed} on {threads} threads"
+                );
             }
         }
     }

@@ -214,7 +214,8 @@ impl Tiling {
             // Few tiles, for threads to share evenly what there is. The next ones read the same weights, which are in a
             // thread's cache by then.
             Grid::Small => [96, columns],
-            // As many tiles as stay in cache, for all of them to share what is transposed.
+            // As many tiles as stay in cache, for all of them to share what is transposed; and that twice, as products of
+            // few tiles are soon done.
             Grid::Large => [512, 2 * TRANSPOSED],
         };
         let from = views(from, &sizes(source));
