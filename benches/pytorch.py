@@ -77,6 +77,9 @@ def load_config(options):
     with open(os.path.join(ROOT, "configs", "mnist.json")) as default, open(options.config) as changes:
         config = {**json.load(default), **json.load(changes)}
     config["batch_size"] = options.batch_size or config["batch_size"]
+    if config["learning_rate"] is None:
+        _, rows, columns = image_shape(config)
+        config["learning_rate"] = 1e-3 if min(rows, columns) > 56 else 3e-3
     return config
 
 

@@ -240,7 +240,9 @@ fn flags_come_before_the_config_file_and_that_before_the_defaults() {
 
 /// Flags of `train` that are keys of a configuration, as clap and the configuration have them.
 fn keys() -> Vec<(String, clap::Arg, Value)> {
-    let all = serde_json::to_value(Config::default()).unwrap();
+    let mut default = Config::default();
+    default.scale_to_images();
+    let all = serde_json::to_value(default).unwrap();
     let command = vae::cli::command();
     let train = command.find_subcommand("train").unwrap().get_arguments();
     let keys = train.filter_map(|flag| {

@@ -171,6 +171,26 @@ fn a_shape_can_be_asked_for() {
 }
 
 #[test]
+fn large_images_are_learnt_from_more_slowly_unless_a_rate_is_asked_for() {
+    let place = with_pictures(24, [64, 64]);
+    for (flags, rate, told) in [
+        ("", 0.001, false),
+        ("--learning-rate 0.003", 0.003, true),
+        ("--image-size 56", 0.003, false),
+        ("--image-size 56 --learning-rate 0.001", 0.001, true),
+    ] {
+        train(&place, &format!("--data pets --out run {flags}"));
+        assert_eq!(place.json("run/config.json")["learning_rate"], rate);
+        // The command that makes the run again, where the rest of the page is of what is like the default.
+        let page = place.text("run/report.html");
+        let (_, command) = page.split_once("vae train --config - ").unwrap();
+        let (command, _) = command.split_once("END\"").unwrap();
+        assert_eq!(command.contains("learning_rate"), told, "{command}");
+        std::fs::remove_dir_all(place.path("run")).unwrap();
+    }
+}
+
+#[test]
 fn too_many_bad_files_are_refused_by_name() {
     let place = with_pictures(20, [20, 20]);
     for name in ["a.png", "b.jpg", "c.webp"] {

@@ -10,7 +10,7 @@ pub fn config(name: &str, batch_size: usize) -> Config {
     let text = std::fs::read_to_string(path).unwrap();
     Config {
         batch_size,
-        learning_rate: 1e-5,
+        learning_rate: Some(1e-5),
         ..Config::parse(&text, name).unwrap()
     }
 }

@@ -38,7 +38,7 @@ pub struct Train {
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     batch_size: Option<usize>,
 
-    /// The highest learning rate [default: 0.003]
+    /// The highest learning rate; 0.001 by default where images are larger than 56x56 [default: 0.003]
     #[arg(long, value_name = "F", conflicts_with = "resume")]
     learning_rate: Option<f64>,
 
@@ -121,7 +121,7 @@ impl Train {
                 image,
                 ..config.clone()
             };
-            scaled.scale_layers();
+            scaled.scale_to_images();
             Architecture::plan(&scaled)?;
         }
         match &self.out {
@@ -221,7 +221,7 @@ impl Train {
         config.labels = labels;
         config.fit = fit;
         config.test_share = held_out.then_some(reading.test_share);
-        config.scale_layers();
+        config.scale_to_images();
         Architecture::plan(config)?;
         if config.conditional && !dataset.has_labels() {
             let why = "has no labels that tell images apart, and the model is to be told them";
@@ -244,7 +244,7 @@ impl Train {
             data: self.data.clone().unwrap_or(config.data),
             steps: self.steps.unwrap_or(config.steps),
             batch_size: self.batch_size.unwrap_or(config.batch_size),
-            learning_rate: self.learning_rate.unwrap_or(config.learning_rate),
+            learning_rate: self.learning_rate.or(config.learning_rate),
             latent_dim: self.latent_dim.unwrap_or(config.latent_dim),
             beta: self.beta.unwrap_or(config.beta),
             image: ImageConfig {

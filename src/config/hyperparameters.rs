@@ -22,8 +22,8 @@ pub struct Config {
     pub steps: u64,
     /// Images a step, 1 or more.
     pub batch_size: usize,
-    /// The highest learning rate, above 0.
-    pub learning_rate: f64,
+    /// The highest learning rate, above 0; without one that of [`Config::highest_learning_rate`].
+    pub learning_rate: Option<f64>,
     /// How the learning rate changes from step to step.
     pub schedule: Schedule,
     /// Steps over which the learning rate rises from 0.
@@ -156,7 +156,7 @@ impl Default for Config {
             data: Source::Auto,
             steps: 2000,
             batch_size: 64,
-            learning_rate: 3e-3,
+            learning_rate: None,
             schedule: Schedule::Cosine,
             warmup_steps: 100,
             adam_beta1: 0.9,
@@ -220,8 +220,22 @@ impl Config {
         name.unwrap_or_else(|| label.to_string())
     }
 
-    /// The default's layers, where it has those, made for the shape of the images.
-    pub fn scale_layers(&mut self) {
+    /// The highest learning rate: what is asked for, else what suits images of the model's shape.
+    pub fn highest_learning_rate(&self) -> f64 {
+        /// Of images with longer sides than this the default's layers halve more than three times. At the rate of smaller
+        /// ones, some such models come to draw the mean image, and diverge.
+        const SIDES: usize = 56;
+        let ImageShape { height, width, .. } = self.image_shape();
+        self.learning_rate.unwrap_or(match height.min(width) {
+            ..=SIDES => 3e-3,
+            _ => 1e-3,
+        })
+    }
+
+    /// What is made for the shape of the images: the learning rate, where none is asked for, and the default's layers,
+    /// where it has those.
+    pub fn scale_to_images(&mut self) {
+        self.learning_rate = Some(self.highest_learning_rate());
         let default = Self::default();
         if (&self.encoder, &self.decoder) == (&default.encoder, &default.decoder) {
             (self.encoder, self.decoder) = layers_for(self.image_shape());

@@ -56,7 +56,7 @@ impl Config {
         let number = |name: &str, value: f64, valid: bool, range: &str| {
             check(name, valid, format!("must be {range}, found {value}"))
         };
-        let rate = self.learning_rate;
+        let rate = self.highest_learning_rate();
         let valid = rate > 0.0 && rate <= 10.0;
         number("learning_rate", rate, valid, "above 0 and at most 10")?;
         let valid = (0.0..=1e6).contains(&self.beta);
@@ -163,7 +163,7 @@ mod tests {
             assert_eq!(with(&|c| c.beta_schedule = schedule), error);
         }
         for rate in [f64::NAN, f64::INFINITY, 0.0, -1.0] {
-            let error = with(&|c| c.learning_rate = rate);
+            let error = with(&|c| c.learning_rate = Some(rate));
             assert_eq!(error, Err("learning_rate".into()));
         }
     }

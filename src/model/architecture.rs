@@ -433,7 +433,7 @@ mod tests {
                 image: ImageConfig::of(shape),
                 ..Config::default()
             };
-            config.scale_layers();
+            config.scale_to_images();
             let plan = Architecture::plan(&config);
             // Sides of which one is even and one odd are not halved.
             if height % 2 == width % 2 || height * width < 10_000 {

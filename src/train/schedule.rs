@@ -12,7 +12,7 @@ pub fn learning_rate(config: &Config, step: u64) -> f64 {
             0.01 + 0.99 * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
         }
     };
-    config.learning_rate * warmup * decay
+    config.highest_learning_rate() * warmup * decay
 }
 
 /// The weight of the KL divergence at a step, counted from 1.
@@ -28,6 +28,8 @@ pub fn beta(config: &Config, step: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ImageConfig;
+    use crate::data::ImageShape;
 
     #[test]
     fn beta_rises_once_or_again_and_again() {
@@ -60,5 +62,26 @@ mod tests {
         };
         assert_eq!(learning_rate(&constant, 1), 3e-3);
         assert_eq!(learning_rate(&constant, 2000), 3e-3);
+    }
+
+    #[test]
+    fn the_learning_rate_suits_the_images_unless_one_is_asked_for() {
+        let rate = |height, width, learning_rate| {
+            let shape = ImageShape {
+                height,
+                width,
+                channels: 1,
+            };
+            let config = Config {
+                image: ImageConfig::of(shape),
+                learning_rate,
+                ..Config::default()
+            };
+            config.highest_learning_rate()
+        };
+        let rates = [[28, 28], [56, 56], [56, 200], [57, 57], [200, 64]];
+        let rates = rates.map(|[height, width]| rate(height, width, None));
+        assert_eq!(rates, [3e-3, 3e-3, 3e-3, 1e-3, 1e-3]);
+        assert_eq!(rate(64, 64, Some(3e-3)), 3e-3);
     }
 }

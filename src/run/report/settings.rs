@@ -35,7 +35,7 @@ pub(super) struct Setting {
 
 /// All keys, those first that differ from the default. What the data decide by themselves is no difference.
 pub(super) fn settings(config: &Config) -> Result<Vec<Setting>> {
-    let default = with_layers(Config {
+    let default = scaled(Config {
         image: config.image,
         labels: config.labels.clone(),
         fit: config.fit.filter(|fit| *fit == Reading::default().fit),
@@ -84,10 +84,19 @@ pub(super) fn dataset(config: &Config) -> &str {
 ///
 /// If the configuration cannot be written as JSON.
 pub(super) fn command(config: &Config) -> Result<String> {
-    let default = keys(&with_layers(default_for(&Config {
+    let default = scaled(default_for(&Config {
         data: Source::Auto,
         ..config.clone()
-    })))?;
+    }));
+    // What no rate means is decided by the images, which are told besides.
+    let unasked = Config {
+        learning_rate: None,
+        ..config.clone()
+    };
+    let default = keys(&Config {
+        learning_rate: Some(unasked.highest_learning_rate()),
+        ..default
+    })?;
     let mut own = keys(config)?;
     own.remove("provenance");
     own.retain(|key, value| default.get(key) != Some(value));
@@ -122,9 +131,9 @@ fn default_for(config: &Config) -> Config {
     }
 }
 
-/// With the default's layers for its images.
-fn with_layers(mut config: Config) -> Config {
-    config.scale_layers();
+/// With what is made for its images.
+fn scaled(mut config: Config) -> Config {
+    config.scale_to_images();
     config
 }
 
