@@ -247,7 +247,7 @@ mod tests {
             beta: 4.0,
             likelihood: Likelihood::Bernoulli,
             adam_epsilon: 1e-7,
-            ..Config::default()
+            ..scaled(Config::default())
         };
         let settings = settings(&config).expect("settings");
         let differ = settings.iter().take_while(|one| one.default.is_some());
@@ -275,7 +275,7 @@ mod tests {
         let mut config = Config {
             data: Source::Folder("my data".into()),
             beta: 4.0,
-            ..Config::default()
+            ..scaled(Config::default())
         };
         let flags = "vae train --beta 4.0 --data 'my data'";
         assert_eq!(command(&config).expect("a command"), flags);
