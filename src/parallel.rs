@@ -132,10 +132,10 @@ pub fn keep_awake<R>(work: impl FnOnce() -> R) -> R {
     })
 }
 
-/// Calls `work` on the calling thread, and `aside` on one that has nothing else to do: this one, too, once it waits. In a
-/// task that is [apart](map_apart), `aside` comes after `work`. Where this thread [keeps
-/// others awake](keep_awake) or is in a loop it stays awake; elsewhere it may go to sleep, for what is aside may wait for
-/// a disk.
+/// Calls `work` on the calling thread, and `aside` on one that has nothing else to do: this one, too, once it waits.
+/// In a task that is [apart](map_apart), `aside` comes after `work`. Where this thread [keeps others
+/// awake](keep_awake) or is in a loop it stays awake; elsewhere it may go to sleep, for what is aside may wait for a
+/// disk.
 pub fn beside<R>(aside: impl FnOnce() + Send, work: impl FnOnce() -> R) -> R {
     if APART.get() {
         let result = work();

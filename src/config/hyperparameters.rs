@@ -222,8 +222,8 @@ impl Config {
 
     /// The highest learning rate: what is asked for, else what suits images of the model's shape.
     pub fn highest_learning_rate(&self) -> f64 {
-        /// Of images with longer sides than this the default's layers halve more than three times. At the rate of smaller
-        /// ones, some such models come to draw the mean image, and diverge.
+        /// Of images with longer sides than this the default's layers halve more than three times. At the rate of
+        /// smaller ones, some such models come to draw the mean image, and diverge.
         const SIDES: usize = 56;
         let ImageShape { height, width, .. } = self.image_shape();
         self.learning_rate.unwrap_or(match height.min(width) {
